@@ -1,0 +1,1 @@
+"""spoolq: a directory tree is the queue."""

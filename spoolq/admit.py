@@ -1,0 +1,173 @@
+"""Admit dropped files: what lies in ``queued/`` under a name that is no STEM becomes a job, or is rejected.
+
+A file is complete when it parses as one JSON object. What does not parse is *not yet* complete, until it has rested
+for `settle` seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spoolq import history
+from spoolq.documents import MAX_BYTES, parse_object
+from spoolq.errors import ClaimLost, RequestInvalid
+from spoolq.files import GONE, read_regular
+from spoolq.finish import set_aside
+from spoolq.jobs import blank
+from spoolq.names import PRIORITIES, Running, Stem, is_drop, new_claim, new_stem
+from spoolq.store import Store
+from spoolq.transitions import State
+
+#: The slot in the claim of a rejected drop's record.
+ADMIT_SLOT = "admit"
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A drop that does not parse yet: how it looked, and since when (monotonic seconds) it has looked so."""
+
+    look: tuple[int, ...]
+    since: float
+
+
+@dataclass(slots=True)
+class Admission:
+    """Looks at drops. *check* refuses a document that no recipe can take, by RequestInvalid; *say* gets one line each."""
+
+    store: Store
+    check: Callable[[Mapping[str, Any], int], None]
+    say: Callable[[str], None] = lambda _line: None
+    clock: Callable[[], float] = time.monotonic
+    _resting: dict[str, _Rest] = field(default_factory=dict)
+    _last_stamp: datetime = _BEGINNING
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a drop still waits to become complete."""
+        return bool(self._resting)
+
+    def next_look(self) -> float | None:
+        """Seconds until a resting drop is due, or None."""
+        if not self._resting:
+            return None
+        due = min(rest.since for rest in self._resting.values()) + self.store.settle
+        return max(0.05, due - self.clock())
+
+    def turn(self) -> int:
+        """Admit or reject every drop that is ready; returns how many left the drop box."""
+        drops = [name for name in self.store.names(State.QUEUED) if is_drop(name)]
+        self._resting = {name: rest for name, rest in self._resting.items() if name in drops}
+        looks = [(status.ctime, name, status) for name in drops if (status := self._look(name))]
+        return sum(self._one(name, status) for _, name, status in sorted(looks, key=lambda look: look[:2]))
+
+    def _look(self, name: str) -> _Status | None:
+        try:
+            return _Status(self.store.layout.drop(name).lstat())
+        except OSError:  # gone again, or a name that this file system cannot look up: the next turn tells
+            return None
+
+    def _one(self, name: str, status: _Status) -> bool:
+        """Handle one drop; an error of one entry never ends a turn."""
+        try:
+            return self._handle(name, status)
+        except ClaimLost:
+            return False
+        except OSError as error:
+            if error.errno not in GONE:
+                self.say(f"cannot admit {name!r}: {error.strerror}. It stays where it is.")
+            return False
+
+    def _handle(self, name: str, status: _Status) -> bool:
+        try:
+            document, status = self._read(name, status)
+        except RequestInvalid as error:
+            if not self._rested(name, status):
+                return False
+            self._reject(name, status, str(error), None)
+            return True
+        self._resting.pop(name, None)
+        try:
+            self.check(document, status.uid)
+        except RequestInvalid as error:
+            self._reject(name, status, str(error), document)
+            return True
+        self._admit(name, status, document)
+        return True
+
+    def _read(self, name: str, status: _Status) -> tuple[dict[str, Any], _Status]:
+        if not stat.S_ISREG(status.mode):
+            raise RequestInvalid("it is no regular file; a job is one file of JSON")
+        data, fresh = read_regular(self.store.layout.drop(name), MAX_BYTES)
+        return parse_object(data), _Status(fresh)
+
+    def _rested(self, name: str, status: _Status) -> bool:
+        rest = self._resting.get(name)
+        if rest is None or rest.look != status.look:
+            self._resting[name] = _Rest(status.look, self.clock())
+            return self.store.settle == 0
+        return self.clock() - rest.since >= self.store.settle
+
+    def _stamp(self, status: _Status) -> datetime:
+        # ctime, not mtime: the file server sets it when the name appears, and mv keeps an old mtime.
+        seen = datetime.fromtimestamp(status.ctime, UTC)
+        self._last_stamp = max(seen, self._last_stamp + timedelta(microseconds=1))
+        return self._last_stamp
+
+    def _admit(self, name: str, status: _Status, document: Mapping[str, Any]) -> None:
+        level = document.get("priority") if isinstance(document.get("request"), dict) else None
+        stem = new_stem(self._stamp(status), level if level in PRIORITIES else "normal")
+        # CRASH: after this line there is a run folder without a job, which prune removes; the drop is admitted anew.
+        history.record(self.store, stem.key, "admitted", dropped=_printable(name), uid=status.uid)
+        with self.store.locked(insist=False, warn=self.say):
+            self.store.disk.rename_new(self.store.layout.drop(name), self.store.layout.queued(stem))
+        self.store.disk.sync_directory(self.store.layout.state(State.QUEUED))
+        self.say(f"admitted {_printable(name)!r} as {stem.uuid[:8]}")
+
+    def _reject(self, name: str, status: _Status, cause: str, document: Mapping[str, Any] | None) -> None:
+        stem: Stem = new_stem(self._stamp(status))
+        running = Running(stem, new_claim(self.store.host, ADMIT_SLOT))
+        self._resting.pop(name, None)
+        history.record(self.store, stem.key, "admitted", dropped=_printable(name), uid=status.uid)
+        record = invalid_record(self.store, running, status.uid, f"cannot take {_printable(name)!r}: {cause}", document)
+        set_aside(self.store, self.store.layout.drop(name), stem, running, record)
+        history.record(self.store, stem.key, "finished", nonce=running.claim.nonce, outcome="invalid")
+        self.say(f"rejected {_printable(name)!r}: {cause}")
+
+
+class _Status:
+    """The part of an lstat that admission needs."""
+
+    __slots__ = ("ctime", "look", "mode", "uid")
+
+    def __init__(self, status: os.stat_result) -> None:
+        self.mode, self.uid, self.ctime = status.st_mode, status.st_uid, status.st_ctime
+        self.look = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def invalid_record(
+    store: Store, running: Running, uid: int, error: str, document: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The record of what cannot be a job; ``error`` says what is wrong and where the original is."""
+    original = store.layout.relative(store.layout.run(running.stem.key).submitted(running.claim.nonce))
+    inner = document.get("request") if document else None
+    return {
+        **blank(store, State.FAILED, running.stem),
+        "completed_at": store.now(),
+        "request": inner if isinstance(inner, dict) else dict(document or {}),
+        "outcome": "invalid",
+        "submitted_by": uid,
+        "claim": str(running.claim),
+        "error": f"{error}. The original is {original}; mend it and drop it again.",
+    }
+
+
+def _printable(name: str) -> str:
+    """A file name that can be written as UTF-8 whatever its bytes are."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,226 @@
+"""One attempt at one job: prepare its run folder, order it from the shim, judge its end, finish it.
+
+Written so that an adopter, who has only the claim and the end record, can do the second half.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from spoolq import control, environment, history, process, requests
+from spoolq.admit import invalid_record
+from spoolq.claims import Claimed, reclaim, requeue
+from spoolq.errors import ClaimLost
+from spoolq.finish import finish, set_aside
+from spoolq.jobs import blank
+from spoolq.layout import RunDir
+from spoolq.names import Running, new_stem, parse_stamp
+from spoolq.orders import End, Order
+from spoolq.outcome import Verdict, judge
+from spoolq.recipes import Place
+from spoolq.requests import Job
+from spoolq.store import Store
+
+Say = Callable[[str], None]
+_DISK_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed, valid job on its way through a run.
+
+    *origin* is the nonce that the attempt began under (adoption gives the claim another), *since* its beginning in
+    POSIX seconds of the file server.
+    """
+
+    running: Running
+    origin: str
+    job: Job
+    number: int
+    since: float
+
+    @property
+    def short(self) -> str:
+        """The id as people read it."""
+        return self.running.stem.uuid[:8]
+
+
+def reject(store: Store, claimed: Claimed, cause: str, say: Say) -> None:
+    """End a claimed file that is no valid job; what shares another job's KEY gets a new identity."""
+    running = claimed.running
+    stem = running.stem.with_priority("normal")
+    if claimed.fault is not None and "of that name" in claimed.fault:
+        stem = new_stem(parse_stamp(stem.stamp))
+    named = Running(stem, running.claim)
+    record = invalid_record(store, named, claimed.uid, f"cannot run {running.stem.uuid}: {cause}")
+    try:
+        set_aside(store, store.layout.running(running), stem, named, record)
+        history.record(store, stem.key, "finished", nonce=running.claim.nonce, outcome="invalid")
+    except ClaimLost:
+        return
+    say(f"rejected {running.stem.uuid[:8]}: {cause}")
+
+
+def open_attempt(store: Store, claimed: Claimed, job: Job, shim: int) -> Attempt:
+    """Write down that this claim is an attempt, and clear the run folder; raises OSError, then give the claim back."""
+    running = claimed.running
+    past = history.events(store, running.stem.key)
+    number = history.attempts(past, running.claim.nonce)
+    history.record(
+        store,
+        running.stem.key,
+        "claimed",
+        nonce=running.claim.nonce,
+        worker=running.claim.worker,
+        attempt=number,
+        uid=claimed.uid,
+        pid=os.getpid(),
+        pid_start=process.start_time(os.getpid()),
+        shim=shim,
+        shim_start=process.start_time(shim),
+        boot=process.boot_id(),
+    )
+    run = store.layout.run(running.stem.key)
+    since = run.history.stat().st_mtime
+    if number > 1:
+        _put_by(store, run, number - 1)
+    store.disk.make_directory(run.partial)
+    return Attempt(running, running.claim.nonce, job, number, since)
+
+
+def _put_by(store: Store, run: RunDir, number: int) -> None:
+    """Keep what an earlier attempt printed and wrote, out of the next one's way."""
+    for source, target in ((run.log, run.old_log(number)), (run.partial, run.old_partial(number))):
+        if source.exists():
+            store.disk.rename(source, target)
+
+
+def order(store: Store, attempt: Attempt, devices: str | None) -> Order:
+    """What the shim is told to run."""
+    running, job = attempt.running, attempt.job
+    root, layout = store.root.absolute(), store.layout
+
+    def absolute(path: Path) -> Path:
+        return root / path.relative_to(store.root)
+
+    run = layout.run(running.stem.key)
+    place = Place(absolute(run.path), absolute(run.partial), attempt.number, sys.executable)
+    plan = job.recipe.plan(job.request, place)
+    return Order(
+        nonce=running.claim.nonce,
+        argv=plan.argv,
+        cwd=str(plan.cwd),
+        env=environment.build(store, store.settings, os.environ, plan, running, attempt.number, devices),
+        log=str(absolute(run.log)),
+        end=str(absolute(run.end(running.claim.nonce))),
+        running=str(absolute(layout.running(running))),
+        beat=str(absolute(layout.beat(running))),
+        timeout=job.timeout,
+        grace=job.grace,
+        stop_signal=int(job.recipe.stop_signal),
+        heartbeat=store.settings.heartbeat,
+        heartbeat_timeout=store.settings.heartbeat_timeout,
+    )
+
+
+def end_from(document: dict[str, Any]) -> End:
+    """The End in a message or an end record."""
+    return End(**{key.name: document[key.name] for key in fields(End) if key.name in document})
+
+
+def conclude(
+    store: Store, attempt: Attempt, end: End, say: Say, stopping: Callable[[], bool] = lambda: False
+) -> Verdict | None:
+    """Judge the end and move the job on: finished, or back in the queue. None when it went back or was lost to us.
+
+    A disk that refuses is tried again until *stopping*: the claim stands, and the end is on disk, so whoever comes
+    next goes on from here.
+    """
+    while True:
+        try:
+            return _conclude_once(store, attempt, end, say)
+        except ClaimLost as error:
+            say(f"{attempt.short} fenced: {error}")
+            return None
+        except OSError as error:
+            say(f"cannot record the end of {attempt.short}: {error.strerror or error}. Trying again.")
+            if stopping():
+                return None
+            time.sleep(_DISK_RETRY_S)
+
+
+def _conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdict | None:
+    running, key = attempt.running, attempt.running.stem.key
+    cancelled = key in control.read(store).cancels
+    if end.stopped == "fenced":
+        raise ClaimLost("its claim was taken away, or its heartbeat could not be written in time")
+    if end.stopped == "requeue" or (end.stopped == "signal" and not cancelled):
+        requeue(store, running, f"stopped by {end.stopped}", nonce=attempt.origin, started=True, warn=say)
+        say(f"requeued {attempt.short}")
+        return None
+    verdict = judge(store.layout, store.disk, attempt.job, store.layout.run(key), end, attempt.since, cancelled)
+    if may_run_again(store, attempt, verdict.outcome):
+        reclaim(store, running, verdict.outcome, nonce=attempt.origin, attempt=attempt.number, warn=say)
+        say(f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}, back in the queue")
+        return None
+    write_verdict(store, attempt, verdict, end.started_at, say)
+    return verdict
+
+
+def may_run_again(store: Store, attempt: Attempt, outcome: str) -> bool:
+    """Whether *outcome* is one that the job retries on, and it has attempts left since it was last asked for."""
+    if outcome not in attempt.job.retry_on:
+        return False
+    past = history.since_retry(history.events(store, attempt.running.stem.key))
+    return history.attempts(past, attempt.origin) < attempt.job.max_attempts
+
+
+def write_verdict(store: Store, attempt: Attempt, verdict: Verdict, started_at: str | None, say: Say) -> None:
+    """Finish the job with its whole record, then its history, then the litter."""
+    running, key = attempt.running, attempt.running.stem.key
+    record = {
+        **blank(store, verdict.state, running.stem),
+        **attempt.job.policy,
+        **verdict.facts,
+        "started_at": started_at,
+        "completed_at": store.now(),
+        "request": attempt.job.request,
+        "result": verdict.result,
+        "error": None if verdict.error is None else _clean(verdict.error),
+        "submitted_by": attempt.job.submitted_by,
+        "attempt": attempt.number,
+        "worker": running.claim.worker,
+        "claim": str(running.claim),
+        "outcome": verdict.outcome,
+        "metrics": verdict.metrics,
+    }
+    finish(store, store.layout.running(running), running, record, warn=say)
+    _after(store, running, attempt.origin, verdict.outcome, say)
+    control.clear_cancels(store, key)
+
+
+def _after(store: Store, running: Running, origin: str, outcome: str, say: Say) -> None:
+    """What follows a commit; the job has ended whatever becomes of it."""
+    try:
+        history.record(store, running.stem.key, "finished", nonce=running.claim.nonce, outcome=outcome)
+        store.disk.unlink(store.layout.run(running.stem.key).end(origin))
+    except OSError as error:
+        say(f"cannot write the history of {running.stem.uuid[:8]}: {error.strerror}. The job itself is recorded.")
+
+
+def _clean(text: str) -> str:
+    """Text that any terminal and any JSON reader takes: no control characters but tab and newline."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "�", text)
+
+
+def accept(store: Store, claimed: Claimed) -> Job:
+    """The job in a claimed file; raises RequestInvalid for what cannot be run."""
+    return requests.read(claimed.data, claimed.uid, store.settings)
+

@@ -1,0 +1,147 @@
+"""Claim, requeue, reclaim and adopt: the moves into and out of ``running/`` that do not end a job.
+
+The claim's nonce is in the target's name, so whether a rename happened is read from a listing, whatever it returned.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spoolq import history
+from spoolq.documents import MAX_BYTES
+from spoolq.errors import ClaimLost
+from spoolq.files import GONE, names_in, read_regular
+from spoolq.names import Running, Stem, new_claim, parse_running
+from spoolq.store import Store
+from spoolq.transitions import TERMINAL, State
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed job: its name, the bytes read once after the claim, and its owner's uid.
+
+    *fault* says why the file cannot be a job (no regular file, too large, a second one of that name); *data* is then
+    empty.
+    """
+
+    running: Running
+    data: bytes
+    uid: int
+    fault: str | None = None
+
+
+def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Claimed | None:
+    """Try to claim a queued job for *slot* of this host; None when it was gone.
+
+    CRASH: after the rename the claim stands under our slot's name; the next holder of the slot recovers it.
+    """
+    running = Running(stem, new_claim(store.host, slot))
+    try:
+        with store.locked(insist=False, warn=warn):
+            store.disk.rename(store.layout.queued(stem), store.layout.running(running))
+    except OSError as error:
+        # RACE: an NFS client may report ENOENT for a rename that the server did; only a fresh listing tells.
+        if not stands(store, running):
+            if error.errno in GONE:
+                return None
+            raise
+    store.disk.sync_directory(store.layout.state(State.RUNNING), store.layout.state(State.QUEUED))
+    return read_claimed(store, running)
+
+
+def read_claimed(store: Store, running: Running) -> Claimed:
+    """Read a claimed file once; raises ClaimLost when the claim is gone."""
+    path = store.layout.running(running)
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return Claimed(running, b"", status.st_uid, f"it is a {_kind(status.st_mode)}, not a regular file")
+        data, status = read_regular(path, MAX_BYTES)
+    except OSError as error:
+        if error.errno in GONE and not stands(store, running):
+            raise ClaimLost(f"the claim of {running.stem.key} was taken away") from None
+        return Claimed(running, b"", os.getuid(), f"it cannot be read: {error.strerror}")
+    if len(data) > MAX_BYTES:
+        return Claimed(running, b"", status.st_uid, f"it is larger than {MAX_BYTES} bytes")
+    return Claimed(running, data, status.st_uid, _double(store, running))
+
+
+def _double(store: Store, running: Running) -> str | None:
+    """Say where another job of the same KEY is; both would share a run folder and a terminal name."""
+    key = running.stem.key
+    for state in TERMINAL:
+        if os.path.lexists(store.layout.terminal(state, key)):
+            return f"there is a job of that name in {state} already; submit it under a name of its own"
+    for name in store.names(State.RUNNING):
+        other = parse_running(name)
+        if other and other.stem.key == key and other.claim != running.claim:
+            return "there is a job of that name running already; submit it under a name of its own"
+    return None
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "directory", stat.S_IFLNK: "symbolic link", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+    return kinds.get(stat.S_IFMT(mode), "device")
+
+
+def stands(store: Store, running: Running) -> bool:
+    """Whether the claim is still there, by a fresh listing."""
+    return f"{running}.json" in names_in(store.layout.state(State.RUNNING))
+
+
+def requeue(
+    store: Store, running: Running, reason: str, *, nonce: str, started: bool, warn: Warn | None = None
+) -> None:
+    """Give a claim back to its place in the queue; raises ClaimLost when it was taken away.
+
+    *nonce* is the claim's that the attempt began under. *started* False: nothing was run, so no attempt is burnt.
+    """
+    history.record(store, running.stem.key, "requeued", nonce=nonce, reason=reason, started=started, sync=True)
+    back(store, running, warn)
+
+
+def reclaim(
+    store: Store, running: Running, reason: str, *, nonce: str, attempt: int, warn: Warn | None = None
+) -> None:
+    """Take a job back into the queue after an attempt that failed or was lost; the attempt is burnt."""
+    facts = {"nonce": nonce, "worker": running.claim.worker, "attempt": attempt, "reason": reason}
+    history.record(store, running.stem.key, "reclaimed", sync=True, **facts)
+    back(store, running, warn)
+
+
+def back(store: Store, running: Running, warn: Warn | None = None) -> None:
+    """``running/`` to ``queued/``, same STEM, so same place; the beat goes too."""
+    source, target = store.layout.running(running), store.layout.queued(running.stem)
+    try:
+        with store.locked(insist=False, warn=warn):
+            store.disk.rename_new(source, target)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+        if not stands(store, running) and target.name not in names_in(target.parent):
+            raise ClaimLost(f"the claim of {running.stem.key} was taken away") from None
+    store.disk.sync_directory(target.parent, source.parent)
+    store.disk.unlink(store.layout.beat(running))
+
+
+def adopt(store: Store, running: Running, slot: str, warn: Warn | None = None) -> Running:
+    """Put a dead owner's claim under a nonce of our own, so that only one adopter goes on; raises ClaimLost."""
+    mine = Running(running.stem, new_claim(store.host, slot))
+    # CRASH: the line first, so that whoever recovers *mine* finds the end record, which has the first nonce.
+    history.record(store, running.stem.key, "adopted", sync=True, nonce=mine.claim.nonce, of=running.claim.nonce)
+    try:
+        with store.locked(insist=False, warn=warn):
+            store.disk.rename(store.layout.running(running), store.layout.running(mine))
+    except OSError as error:
+        if not stands(store, mine):
+            if error.errno in GONE:
+                raise ClaimLost(f"somebody else adopted {running.stem.key}") from None
+            raise
+    store.disk.sync_directory(store.layout.state(State.RUNNING))
+    store.disk.unlink(store.layout.beat(running))
+    return mine

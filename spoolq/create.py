@@ -1,0 +1,96 @@
+"""Make a spool, or mend one that has lost a directory: `spoolq init`."""
+
+from __future__ import annotations
+
+import grp
+import os
+from pathlib import Path
+
+from spoolq.errors import SpoolUnusable
+from spoolq.layout import Layout
+from spoolq.transitions import State
+
+#: A commented settings file; every key at its default.
+SETTINGS = """\
+# spoolq settings. Every key is optional; what stands here in comments is the default.
+# Durations: 90 (seconds), 15m, 2h30m, 7d.
+
+# durability = "full"        # "process": no fsync; faster, survives kill -9 but no power cut
+# settle = "10s"             # how long a dropped file that does not parse may rest (60s on a network mount)
+# poll = "30s"               # the timer behind the watch (1s on a network mount)
+# lock_timeout = "10s"
+# heartbeat = "30s"
+# heartbeat_timeout = "5m"   # then another host takes the job over (never under 3m on a network mount)
+# grace = "10s"              # between the stop signal and SIGKILL
+# timeout = "12h"            # wall-clock limit of an attempt; no limit by default
+# max_attempts = 3
+# retry_on = ["lost"]        # lost, exit, signal, timed_out, could_not_start, no_results
+# default_recipe = "lmms-eval"
+# lock_dir = "/run/lock/spoolq"   # slot locks: a directory of this host, common to all users and spools
+# output_roots = []          # directories under which a request may name its own output_dir
+
+# Shared spools only: who may use what.
+# trusted = []               # users (names or uids) whose jobs may use every recipe
+# open_recipes = []          # recipes that everybody's jobs may use
+
+# [slots]                    # one runner each; the value is its CUDA_VISIBLE_DEVICES
+# gpu0 = "0"
+# gpu1 = "1"
+
+# [env]                      # added to every evaluation's environment
+# HF_HUB_OFFLINE = "1"
+
+# [recipes.my-eval]          # see docs/recipes.md
+# command = ["{python}", "/opt/eval.py", "--model", "{model}", "--out={output}"]
+# [recipes.my-eval.parameters.model]
+# type = "str"
+# required = true
+"""
+
+
+def create(root: Path, shared: str | None = None) -> list[Path]:
+    """Make the tree at *root*; returns what was missing. An existing spool keeps all that it has.
+
+    *shared* names a group: `queued/` and `control/` become sticky drop boxes of it, the rest readable by it.
+    Raises SpoolUnusable.
+    """
+    layout = Layout(root)
+    gid = _group(shared) if shared else None
+    fresh = not root.exists()
+    try:
+        made = [directory for directory in layout.directories() if not directory.is_dir()]
+        root.mkdir(parents=True, exist_ok=True)
+        for directory in made:
+            directory.mkdir()
+        if not layout.settings.exists():
+            layout.settings.write_text(SETTINGS, encoding="utf-8")
+        if gid is not None:
+            _share(layout, gid)
+        elif fresh:
+            root.chmod(0o700)
+    except OSError as error:
+        where = error.filename or root
+        raise SpoolUnusable(
+            f"cannot make a spool at {root}: {error.strerror}: {where}. Choose a place that you may write to."
+        ) from None
+    return made
+
+
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise SpoolUnusable(f"cannot share a spool with {name!r}: there is no such group. See `getent group`.") from None
+
+
+def _share(layout: Layout, gid: int) -> None:
+    """Setgid, so that what is made inside belongs to the group; sticky, so that only its owner takes a file out."""
+    os.chown(layout.root, -1, gid)
+    layout.root.chmod(0o2750)
+    drop_boxes = {layout.state(State.QUEUED), layout.control}
+    for directory in layout.directories():
+        os.chown(directory, -1, gid)
+        # Submitting writes in .tmp/ first, so that is a drop box too.
+        directory.chmod(0o3770 if directory in drop_boxes or directory == layout.tmp else 0o2750)
+    os.chown(layout.settings, -1, gid)
+    layout.settings.chmod(0o640)

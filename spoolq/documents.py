@@ -1,0 +1,73 @@
+"""JSON text from strangers to one plain object, or a refusal that says where it is wrong.
+
+A truncated object never parses, so parsing is also the test of whether a dropped file is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from spoolq.errors import RequestInvalid
+
+#: The largest job file that is read, in bytes.
+MAX_BYTES = 1 << 20
+#: The deepest nesting of objects and arrays that is taken.
+MAX_DEPTH = 32
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise RequestInvalid(f"the key {twice!r} stands twice in one object; say it once", twice)
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise RequestInvalid(f"{name} is no JSON number; use null or a finite number")
+
+
+def _too_deep(value: Any, left: int = MAX_DEPTH) -> bool:
+    if isinstance(value, dict):
+        return left == 0 or any(_too_deep(inner, left - 1) for inner in value.values())
+    if isinstance(value, list):
+        return left == 0 or any(_too_deep(inner, left - 1) for inner in value)
+    return False
+
+
+def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
+    """The one JSON object in *data* (UTF-8, with or without BOM).
+
+    Raises RequestInvalid, with line and column for a syntax error, for anything else: other JSON values,
+    duplicate keys, NaN and Infinity, nesting beyond MAX_DEPTH, more than MAX_BYTES.
+    """
+    if len(data) > MAX_BYTES:
+        raise RequestInvalid(f"{what} is larger than {MAX_BYTES} bytes")
+    if not data.strip():
+        raise RequestInvalid(f"{what} is empty")
+    try:
+        document = json.loads(
+            data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError as error:
+        raise RequestInvalid(f"{what} is not UTF-8: byte {error.start} does not decode") from None
+    except json.JSONDecodeError as error:
+        raise RequestInvalid(
+            f"{what} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise RequestInvalid(f"{what} is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise RequestInvalid(f"{what} holds a number that is too long: {error}") from None
+    if not isinstance(document, dict):
+        raise RequestInvalid(f"{what} holds a JSON {type(document).__name__}; a job is one JSON object")
+    if _too_deep(document):
+        raise RequestInvalid(f"{what} is nested deeper than {MAX_DEPTH} levels")
+    return document
+
+
+def dump(document: dict[str, Any], *, indent: int | None = 2) -> bytes:
+    """*document* as UTF-8 JSON with a final newline; raises ValueError for NaN and Infinity."""
+    return (json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()

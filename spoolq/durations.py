@@ -1,0 +1,44 @@
+"""Durations as people write them: ``90``, ``15m``, ``2h30m``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+")
+
+
+def parse_duration(value: str | float | int) -> float:
+    """Seconds of *value*: a number of seconds, or units ``d h m s ms`` one after another; raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is no duration; write 90, 15m, 2h30m or 7d")
+    if isinstance(value, int | float):
+        seconds = float(value)
+    else:
+        text = value.strip().lower()
+        if re.fullmatch(r"\d+(?:\.\d+)?", text):
+            seconds = float(text)
+        elif _WHOLE.fullmatch(text):
+            seconds = sum(
+                float(number) * (0.001 if unit == "ms" else _UNITS[unit]) for number, unit in _PART.findall(text)
+            )
+        else:
+            raise ValueError(f"{value!r} is no duration; write 90, 15m, 2h30m or 7d")
+    if not 0 <= seconds < 1e10:
+        raise ValueError(f"{value!r} is out of range; a duration is 0 s or more, and finite")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """A short form for people: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``, ``3d4h``."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"

@@ -1,0 +1,101 @@
+"""Every error a caller can react to, one class each.
+
+A message reads *cannot VERB THING: CAUSE. NEXT STEP.* ``exit_code`` is what the command line ends with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+#: The verb did what was asked.
+EXIT_OK = 0
+#: The job, or one of the jobs, did not complete.
+EXIT_JOB_FAILED = 1
+#: The command line or a request is wrong.
+EXIT_USAGE = 2
+#: There is no such job.
+EXIT_NOT_FOUND = 3
+#: The job's state, or the caller's rights, do not allow it.
+EXIT_NOT_ALLOWED = 4
+#: The spool is missing, incomplete or cannot be written.
+EXIT_SPOOL_UNUSABLE = 5
+#: Somebody holds the lock; the same command may work a moment later (EX_TEMPFAIL of sysexits.h).
+EXIT_TRY_AGAIN = 75
+
+
+class SpoolqError(Exception):
+    """The base of all errors that spoolq raises on purpose."""
+
+    exit_code = EXIT_JOB_FAILED
+
+
+class SpoolUnusable(SpoolqError):
+    """The spool is missing, is none, or the file system refuses what the protocol needs."""
+
+    exit_code = EXIT_SPOOL_UNUSABLE
+
+
+class SettingsInvalid(SpoolqError):
+    """``spoolq.toml`` cannot be read or holds a value that does not fit; the message names line or key."""
+
+    exit_code = EXIT_SPOOL_UNUSABLE
+
+
+class LockTimeout(SpoolqError):
+    """``.lock`` stayed with somebody else for ``lock_timeout`` seconds."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
+class RequestInvalid(SpoolqError):
+    """A request is no JSON object, or its recipe cannot take it; ``field`` is the culprit, if there is one."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class JobNotFound(SpoolqError):
+    """No job of the spool answers to that id, prefix or file name."""
+
+    exit_code = EXIT_NOT_FOUND
+
+    def __init__(self, job: str, root: Path) -> None:
+        super().__init__(f"cannot find job {job!r}: no job in {root} has that id. See `spoolq list`.")
+        self.job = job
+
+
+class JobAmbiguous(SpoolqError):
+    """A prefix fits more than one job; ``candidates`` are their ids."""
+
+    exit_code = EXIT_NOT_FOUND
+
+    def __init__(self, job: str, candidates: Sequence[str]) -> None:
+        shown = ", ".join(candidates[:5]) + (", …" if len(candidates) > 5 else "")
+        super().__init__(
+            f"cannot tell which job {job!r} is: {len(candidates)} ids begin so ({shown}). Give more digits."
+        )
+        self.candidates = list(candidates)
+
+
+class NotAllowed(SpoolqError):
+    """The job's state, or the caller's rights, do not allow the transition."""
+
+    exit_code = EXIT_NOT_ALLOWED
+
+
+class ClaimLost(SpoolqError):
+    """A claim was taken away (reclaimed or finished by somebody else): stop, and write nothing."""
+
+
+class NoResults(SpoolqError):
+    """A run that exited 0 left no fresh results that parse."""
+
+
+class WaitTimeout(SpoolqError):
+    """The jobs waited for had not all ended within the time given."""
+
+    exit_code = EXIT_TRY_AGAIN

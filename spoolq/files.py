@@ -1,0 +1,169 @@
+"""The only module that renames. Write, fsync, rename, list and read, each in the form that the protocol needs.
+
+`Disk.durable` False leaves out every fsync: what is acknowledged then survives kill -9, but no power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+#: Errors that say "it is not there (any more)"; NFSv3 answers ESTALE where others answer ENOENT.
+GONE = (errno.ENOENT, errno.ESTALE)
+_RENAME_NOREPLACE = 1
+_AT_FDCWD = -100
+
+
+def _silent(_step: str, _path: Path) -> None:
+    """Stand in for the observer that crash tests put in."""
+
+
+@dataclass(slots=True)
+class Disk:
+    """File system calls with one durability. *step* is called before each with its name and path, for crash tests."""
+
+    durable: bool = True
+    step: Callable[[str, Path], None] = _silent
+
+    def write_new(self, path: Path, data: bytes, mode: int = 0o644) -> os.stat_result:
+        """Create *path* with *data*, on disk when it returns; FileExistsError if it is there. Returns its fstat.
+
+        A failed close is a failed write (NFS reports a full disk only then), and leaves nothing behind.
+        """
+        self.step("create", path)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            try:
+                self.step("write", path)
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                if self.durable:
+                    self.step("fsync", path)
+                    os.fsync(fd)
+                status = os.fstat(fd)
+            finally:
+                os.close(fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        return status
+
+    def rename(self, source: Path, target: Path) -> None:
+        """rename(2). Replaces *target*: only for names that nobody else can have, or that are to be replaced."""
+        self.step("rename", target)
+        source.rename(target)
+
+    def rename_new(self, source: Path, target: Path) -> None:
+        """Rename, but never over an existing name: FileExistsError.
+
+        renameat2(RENAME_NOREPLACE) where the file system has it. Elsewhere (NFS, some FUSE) a fresh listing of the
+        target's directory comes first, which is why callers hold the lock.
+        """
+        self.step("rename", target)
+        if _rename_noreplace(source, target):
+            return
+        if target.name in os.listdir(target.parent):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        source.rename(target)
+
+    def sync_directory(self, *directories: Path) -> None:
+        """Fsync directories, in order. EINVAL and ENOSYS (some FUSE) mean that there is nothing to do."""
+        if not self.durable:
+            return
+        for directory in directories:
+            self.step("fsync", directory)
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                    raise
+            finally:
+                os.close(fd)
+
+    def append_line(self, path: Path, line: bytes, *, sync: bool = False) -> None:
+        """Append *line* in one write, creating *path*; *sync* puts it on disk before the call returns."""
+        self.step("append", path)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            if os.write(fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            if sync and self.durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def unlink(self, path: Path) -> bool:
+        """Remove a file; False when it was gone."""
+        self.step("unlink", path)
+        try:
+            path.unlink()
+        except OSError as error:
+            if error.errno in GONE:
+                return False
+            raise
+        return True
+
+    def make_directory(self, path: Path, mode: int = 0o777) -> None:
+        """Create a directory unless it is there."""
+        self.step("mkdir", path)
+        path.mkdir(mode=mode, exist_ok=True)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a folder and all in it. Only for what has been renamed out of the tree's public part."""
+        self.step("rmtree", path)
+        shutil.rmtree(path)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _rename_noreplace(source: Path, target: Path) -> bool:
+    """True when renamed, False when this file system or C library cannot; raises OSError for everything else."""
+    renameat2 = getattr(_libc(), "renameat2", None)
+    if renameat2 is None:
+        return False
+    done = renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+    if done == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def names_in(directory: Path) -> list[str]:
+    """A fresh listing. On NFS only this sees what other hosts did: opening a directory by path revalidates it."""
+    return os.listdir(directory)
+
+
+def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """The content (at most *limit* + 1 bytes) and fstat of a regular file; never follows a link, never blocks.
+
+    Raises OSError; ELOOP for a symbolic link, EINVAL for anything else that is no regular file.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        chunks: list[bytes] = []
+        left = limit + 1
+        while left > 0 and (chunk := os.read(fd, left)):
+            chunks.append(chunk)
+            left -= len(chunk)
+        return b"".join(chunks), status
+    finally:
+        os.close(fd)

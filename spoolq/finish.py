@@ -1,0 +1,126 @@
+"""Finish: a job's record to ``.tmp/``, the job's file to its terminal directory, the record over it.
+
+The rename of the job's file is the commit, and the fence: whoever lost the claim gets ENOENT there and drops the record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spoolq.documents import dump, parse_object
+from spoolq.errors import ClaimLost, RequestInvalid
+from spoolq.files import GONE, names_in, read_regular
+from spoolq.names import Running, Stem
+from spoolq.store import Store
+from spoolq.transitions import State
+
+#: A record holds the request (1 MiB at most) and what the recipe read; beyond this it is not ours.
+MAX_RECORD = 16 << 20
+
+Warn = Callable[[str], None]
+
+
+def finish(
+    store: Store, source: Path, running: Running, record: dict[str, Any], *, insist: bool = False, warn: Warn | None = None
+) -> None:
+    """End a job: *source* (its file in ``running/`` or, for a cancel, ``queued/``) becomes *record*.
+
+    ``record["status"]`` names the terminal state. Raises ClaimLost when the file was no longer there, and OSError
+    when the disk refuses; then the claim stands as before and the same call may be made again.
+    """
+    state = State(record["status"])
+    final, target = store.layout.final(str(running)), store.layout.terminal(state, running.stem.key)
+    _write_final(store, final, record)
+    with store.locked(insist=insist, warn=warn):
+        # CRASH: before this rename the job stands where it was; the .final is used if its owner is dead.
+        _commit(store, source, target, record, final)
+        # CRASH: here the job has ended without its record; the sweep replays the .final.
+        _publish(store, final, target, record)
+    store.disk.sync_directory(target.parent, source.parent)
+    store.disk.unlink(store.layout.beat(running))
+
+
+def _write_final(store: Store, final: Path, record: dict[str, Any]) -> None:
+    store.disk.unlink(final)  # of an earlier try of ours that the disk refused
+    store.disk.write_new(final, dump(record))
+    store.disk.sync_directory(final.parent)
+
+
+def _commit(store: Store, source: Path, target: Path, record: dict[str, Any], final: Path) -> None:
+    try:
+        store.disk.rename_new(source, target)
+    except OSError as error:
+        # RACE: a lost NFS reply looks like ENOENT; both listings tell whether it was done, and by whom.
+        if error.errno not in GONE or source.name in names_in(source.parent):
+            store.disk.unlink(final)
+            raise
+        published = terminal_record(target)
+        if target.name in names_in(target.parent) and (published is None or published.get("claim") == record["claim"]):
+            return
+        store.disk.unlink(final)
+        raise ClaimLost(f"the claim of {target.stem} was taken away") from None
+
+
+def _publish(store: Store, final: Path, target: Path, record: dict[str, Any]) -> None:
+    try:
+        store.disk.rename(final, target)
+    except FileNotFoundError:
+        # RACE: a sweep replayed it for us, or took it for litter after an hour; in the second case write it again.
+        if terminal_record(target) is None:
+            _write_final(store, final, record)
+            store.disk.rename(final, target)
+
+
+def set_aside(store: Store, source: Path, stem: Stem, running: Running, record: dict[str, Any]) -> None:
+    """End what is no valid job: its original file whole to ``runs/KEY/submitted.NONCE``, its record to ``failed/``.
+
+    *stem* is the identity that the record gets; *running* names the claim (for a drop: the admission's).
+    Raises ClaimLost when *source* was gone.
+    """
+    run, final = store.layout.run(stem.key), store.layout.final(f"{stem}@{running.claim}")
+    store.disk.make_directory(run.path)
+    _write_final(store, final, record)
+    try:
+        store.disk.rename_new(source, run.submitted(running.claim.nonce))
+    except OSError as error:
+        if run.submitted(running.claim.nonce).name not in names_in(run.path):
+            store.disk.unlink(final)
+            if error.errno in GONE:
+                raise ClaimLost(f"{source.name} was gone") from None
+            raise
+    # CRASH: the job is in no state now; the sweep publishes a .final whose `submitted` file is in its run folder.
+    publish_invalid(store, final, stem)
+    store.disk.sync_directory(store.layout.state(State.FAILED), source.parent)
+
+
+def publish_invalid(store: Store, final: Path, stem: Stem) -> None:
+    """Move the record of a job that was set aside to ``failed/``; harmless when that was done."""
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        store.disk.rename_new(final, store.layout.terminal(State.FAILED, stem.key))
+
+
+def terminal_record(path: Path) -> dict[str, Any] | None:
+    """The record in a terminal file: its ``job_id`` the name's, its ``status`` the directory's; None for anything else."""
+    try:
+        data, _ = read_regular(path, MAX_RECORD)
+        document = _parse(data)
+    except (OSError, RequestInvalid, ValueError):
+        return None
+    whole = (
+        document.get("status") == path.parent.name
+        and path.stem.endswith(str(document.get("job_id")))
+        and document.get("outcome") is not None
+    )
+    return document if whole else None
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    if len(data) <= 1 << 20:
+        return parse_object(data)
+    import json
+
+    document = json.loads(data)
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,68 @@
+"""``runs/KEY/history.jsonl``: one line an event, written by whoever runs. Attempts are counted from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from spoolq.store import Store
+
+
+def record(store: Store, key: str, event: str, *, sync: bool = False, **facts: Any) -> None:
+    """Append an event of job *key*; creates the run folder. Raises OSError: a claim that cannot write is given back."""
+    run = store.layout.run(key)
+    line = json.dumps({"at": store.now(), "event": event, **facts}, ensure_ascii=False) + "\n"
+    try:
+        store.disk.append_line(run.history, line.encode(), sync=sync)
+    except FileNotFoundError:
+        store.disk.make_directory(run.path)
+        store.disk.append_line(run.history, line.encode(), sync=sync)
+
+
+def events(store: Store, key: str) -> list[dict[str, Any]]:
+    """All events of job *key*, oldest first; [] without a history. A torn last line (a crash) is left out."""
+    try:
+        rows = store.layout.run(key).history.read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for row in rows:
+        try:
+            event = json.loads(row)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            found.append(event)
+    return found
+
+
+def attempts(past: list[dict[str, Any]], standing: str | None = None) -> int:
+    """How many attempts the job has had: its claims, less those given back before anything was started.
+
+    *standing* is the nonce of a claim that stands now: an attempt even when a power cut took its line.
+    """
+    nonces = {str(event["nonce"]) for event in past if event.get("event") in ("claimed", "reclaimed")}
+    unstarted = {str(e.get("nonce")) for e in past if e.get("event") == "requeued" and not e.get("started")}
+    if standing is not None:
+        nonces.add(standing)
+    return len(nonces - unstarted)
+
+
+def last(past: list[dict[str, Any]], name: str, nonce: str | None = None) -> dict[str, Any] | None:
+    """The newest event *name* (of the claim *nonce*, if given), or None."""
+    matching = (e for e in reversed(past) if e.get("event") == name and (nonce is None or e.get("nonce") == nonce))
+    return next(matching, None)
+
+
+def since_retry(past: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events since a person last asked for a retry: what `max_attempts` counts."""
+    asked = [index for index, event in enumerate(past) if event.get("event") == "retried"]
+    return past[asked[-1] :] if asked else past
+
+
+def origin(past: list[dict[str, Any]], nonce: str) -> str:
+    """The nonce that an attempt began under: back through the adoptions that gave the claim other ones."""
+    for event in reversed(past):
+        if event.get("event") == "adopted" and event.get("nonce") == nonce:
+            nonce = str(event["of"])
+    return nonce

@@ -1,0 +1,193 @@
+"""What is known of a job, as the record that `models.JobInfo` describes, without importing pydantic.
+
+The directory is the state; a terminal file is the whole record; for the others the record is put together here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from spoolq import history
+from spoolq.documents import MAX_BYTES, parse_object
+from spoolq.errors import RequestInvalid
+from spoolq.files import read_regular
+from spoolq.finish import MAX_RECORD, terminal_record
+from spoolq.names import Claim, Running, Stem, parse_queued, parse_running, parse_stamp, parse_terminal
+from spoolq.store import Store
+from spoolq.transitions import State
+
+#: The policy of an envelope, kept in the record so that a record is a valid envelope.
+POLICY = ("timeout", "grace", "max_attempts", "retry_on")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job as a listing shows it: state, identity and, while it runs, its claim."""
+
+    state: State
+    stem: Stem
+    claim: Claim | None = None
+
+    @property
+    def running(self) -> Running:
+        """The name of the claimed file; only for an entry in ``running/``."""
+        assert self.claim is not None
+        return Running(self.stem, self.claim)
+
+
+def parse_entry(state: State, name: str) -> Entry | None:
+    """The Entry of a file name in a state directory; None for what is no job's name."""
+    if state is State.RUNNING:
+        running = parse_running(name)
+        return Entry(state, running.stem, running.claim) if running else None
+    stem = parse_queued(name) if state is State.QUEUED else parse_terminal(name)
+    return Entry(state, stem) if stem else None
+
+
+def blank(store: Store, state: State, stem: Stem) -> dict[str, Any]:
+    """A record with every key that a record has, and nothing known yet."""
+    run = store.layout.run(stem.key)
+    return {
+        "job_id": stem.uuid,
+        "status": state.value,
+        "created_at": parse_stamp(stem.stamp).isoformat(timespec="microseconds"),
+        "started_at": None,
+        "completed_at": None,
+        "request": None,
+        "result": None,
+        "error": None,
+        "position_in_queue": None,
+        "recipe": None,
+        "priority": stem.priority,
+        **dict.fromkeys(POLICY),
+        "submitted_by": None,
+        "attempt": 0,
+        "worker": None,
+        "claim": None,
+        "heartbeat_at": None,
+        "exit_code": None,
+        "signal": None,
+        "outcome": None,
+        "peak_memory_mib": None,
+        "progress": None,
+        "metrics": None,
+        "run_dir": store.layout.relative(run.path),
+        "log": store.layout.relative(run.log),
+    }
+
+
+def describe(store: Store, entry: Entry) -> dict[str, Any] | None:
+    """The record of a job, or None when it has moved on since it was listed."""
+    if entry.state is State.QUEUED:
+        return _queued(store, entry)
+    if entry.state is State.RUNNING:
+        return _running(store, entry)
+    return _terminal(store, entry)
+
+
+def _queued(store: Store, entry: Entry) -> dict[str, Any] | None:
+    record = blank(store, State.QUEUED, entry.stem)
+    try:
+        data, status = read_regular(store.layout.queued(entry.stem), MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return {**record, "error": f"cannot read the job's file: {error.strerror}"}
+    past = history.events(store, entry.stem.key)
+    record["attempt"] = history.attempts(past)
+    return {**record, "submitted_by": status.st_uid, **_request(data)}
+
+
+def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
+    record, running = blank(store, State.RUNNING, entry.stem), entry.running
+    try:
+        data, status = read_regular(store.layout.running(running), MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return {**record, "error": f"cannot read the job's file: {error.strerror}"}
+    past = history.events(store, entry.stem.key)
+    nonce = running.claim.nonce
+    started = history.last(past, "started", nonce) or history.last(past, "started")
+    record.update(
+        submitted_by=status.st_uid,
+        worker=running.claim.worker,
+        claim=str(running.claim),
+        attempt=history.attempts(past, nonce),
+        started_at=started["at"] if started else None,
+        heartbeat_at=heartbeat_at(store, running),
+    )
+    return {**record, **_request(data)}
+
+
+def _terminal(store: Store, entry: Entry) -> dict[str, Any] | None:
+    path = store.layout.terminal(entry.state, entry.stem.key)
+    record = terminal_record(path)
+    if record is not None:
+        return {**blank(store, entry.state, entry.stem), **record}
+    record = _unpublished(store, entry)
+    if record is not None:
+        return {**blank(store, entry.state, entry.stem), **record}
+    if path.name not in store.names(entry.state):
+        return None
+    return {**blank(store, entry.state, entry.stem), "error": "its record is not written yet"}
+
+
+def _unpublished(store: Store, entry: Entry) -> dict[str, Any] | None:
+    """The record of a finish that was killed between its commit and its record."""
+    for name in finals(store):
+        running, path = name, store.layout.final(str(name))
+        if running.stem.key == entry.stem.key:
+            record = read_final(store, running)
+            if record is not None and record.get("status") == entry.state.value and path.exists():
+                return record
+    return None
+
+
+def finals(store: Store) -> list[Running]:
+    """The finishes under way or left behind: ``.tmp/STEM@CLAIM.final``."""
+    from spoolq.files import names_in
+
+    found = []
+    for name in names_in(store.layout.tmp):
+        if name.endswith(".final"):
+            running = parse_running(name.removesuffix(".final") + ".json")
+            if running:
+                found.append(running)
+    return found
+
+
+def read_final(store: Store, running: Running) -> dict[str, Any] | None:
+    """The record in a `.final`, or None when it is gone or torn."""
+    import json
+
+    try:
+        data, _ = read_regular(store.layout.final(str(running)), MAX_RECORD)
+        record = json.loads(data)
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _request(data: bytes) -> dict[str, Any]:
+    try:
+        document: Mapping[str, Any] = parse_object(data, "the job's file")
+    except RequestInvalid as error:
+        return {"error": str(error)}
+    inner = document.get("request")
+    if not isinstance(inner, dict):
+        return {"request": document}
+    known = {key: document[key] for key in ("recipe", *POLICY) if document.get(key) is not None}
+    return {"request": inner, **known}
+
+
+def heartbeat_at(store: Store, running: Running) -> str | None:
+    """When the claim's heartbeat file was last touched; None before the first heartbeat."""
+    try:
+        beat = store.layout.beat(running).stat()
+    except OSError:
+        return None
+    return datetime.fromtimestamp(beat.st_mtime, UTC).isoformat(timespec="microseconds")

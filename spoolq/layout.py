@@ -1,0 +1,151 @@
+"""Every path of the spool. Nothing else joins a path under the root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spoolq.names import SUFFIX, Running, Stem
+from spoolq.transitions import State
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """The folder of one job's runs: log, history, output, ends."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        """What the evaluation of the newest attempt printed."""
+        return self.path / "log.txt"
+
+    def old_log(self, attempt: int) -> Path:
+        """The log of an earlier attempt."""
+        return self.path / f"log.{attempt}.txt"
+
+    @property
+    def history(self) -> Path:
+        """One JSON line an event."""
+        return self.path / "history.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """The published output: complete, or absent."""
+        return self.path / "output"
+
+    @property
+    def partial(self) -> Path:
+        """Where the evaluation writes until it has succeeded."""
+        return self.path / "output.partial"
+
+    def old_partial(self, attempt: int) -> Path:
+        """What an earlier attempt left unpublished."""
+        return self.path / f"output.partial.{attempt}"
+
+    def end(self, nonce: str) -> Path:
+        """How the evaluation of one claim ended, written by its shim."""
+        return self.path / f"end.{nonce}.json"
+
+    def submitted(self, nonce: str) -> Path:
+        """The original file of a job that was set aside as invalid."""
+        return self.path / f"submitted.{nonce}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The tree under one root."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The operator's settings."""
+        return self.root / "spoolq.toml"
+
+    @property
+    def lock(self) -> Path:
+        """The advisory lock of multi-step moves."""
+        return self.root / ".lock"
+
+    @property
+    def tmp(self) -> Path:
+        """Where files are written before they are renamed into place."""
+        return self.root / ".tmp"
+
+    @property
+    def runs(self) -> Path:
+        """The run folders, one a KEY."""
+        return self.root / "runs"
+
+    @property
+    def control(self) -> Path:
+        """Requests to whoever runs."""
+        return self.root / "control"
+
+    @property
+    def pools(self) -> Path:
+        """Resource pools and their leases."""
+        return self.root / "pools"
+
+    @property
+    def paused(self) -> Path:
+        """Its presence stops runners from claiming."""
+        return self.control / "paused.json"
+
+    def state(self, state: State) -> Path:
+        """The directory that is a state."""
+        return self.root / state.value
+
+    def queued(self, stem: Stem) -> Path:
+        """The file of a queued job."""
+        return self.root / "queued" / f"{stem}{SUFFIX}"
+
+    def drop(self, name: str) -> Path:
+        """A dropped file under the name that it came with."""
+        return self.root / "queued" / name
+
+    def running(self, running: Running) -> Path:
+        """The file of a claimed job."""
+        return self.root / "running" / f"{running}{SUFFIX}"
+
+    def beat(self, running: Running) -> Path:
+        """The file whose mtime is the last heartbeat; the runner's own, so that its user may touch it."""
+        return self.root / "running" / f".{running}.beat"
+
+    def terminal(self, state: State, key: str) -> Path:
+        """The file of an ended job."""
+        return self.root / state.value / f"{key}{SUFFIX}"
+
+    def temporary(self, name: str) -> Path:
+        """A file on its way into the tree."""
+        return self.tmp / name
+
+    def final(self, running: str) -> Path:
+        """The record of a finish under way; *running* is ``STEM@CLAIM``."""
+        return self.tmp / f"{running}.final"
+
+    def run(self, key: str) -> RunDir:
+        """The run folder of a job."""
+        return RunDir(self.runs / key)
+
+    def cancel_request(self, key: str, nonce: str) -> Path:
+        """A request to stop a running job."""
+        return self.control / f"cancel@{key}@{nonce}{SUFFIX}"
+
+    def directories(self) -> list[Path]:
+        """Every directory of a whole spool."""
+        return [
+            *(self.state(state) for state in State),
+            self.runs,
+            self.control,
+            self.pools,
+            self.tmp,
+        ]
+
+    def relative(self, path: Path) -> str:
+        """*path* as records show it: relative to the root where it lies inside, absolute elsewhere."""
+        try:
+            return str(path.relative_to(self.root))
+        except ValueError:
+            return str(path)

@@ -1,0 +1,124 @@
+"""The two documents of the protocol as pydantic models: what is submitted, and the record of a job.
+
+Importing this module imports pydantic; the verbs that start often work on plain dictionaries of the same keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from spoolq.durations import parse_duration
+from spoolq.errors import RequestInvalid
+from spoolq.transitions import State
+
+Priority = Literal["urgent", "high", "normal", "low"]
+#: How a run ended; see docs/protocol.md.
+Outcome = Literal[
+    "succeeded",
+    "exit",
+    "signal",
+    "timed_out",
+    "could_not_start",
+    "no_results",
+    "invalid",
+    "lost",
+    "cancelled",
+]
+#: The outcomes that another attempt may cure.
+RetryOn = Literal["lost", "exit", "signal", "timed_out", "could_not_start", "no_results"]
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+
+
+class Envelope(BaseModel):
+    """A request with its policy, as it is submitted. None means: the recipe's or the spool's setting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    request: dict[str, Any]
+    recipe: str | None = None
+    priority: Priority = "normal"
+    #: Wall-clock limit of one attempt, in seconds.
+    timeout: Annotated[Seconds, Field(gt=0)] | None = None
+    #: Seconds between the stop signal and SIGKILL.
+    grace: Seconds | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    retry_on: list[RetryOn] | None = None
+
+
+class Progress(BaseModel):
+    """How far the evaluation says it is; for display only, never a proof of anything."""
+
+    stage: str
+    percent: int
+    done: str | None = None
+    total: str | None = None
+
+
+class JobInfo(BaseModel):
+    """One job, the same on disk, in ``--json``, in Python and over HTTP. Times are UTC; paths are relative to the spool."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    job_id: str
+    status: State
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    request: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    position_in_queue: int | None = None
+    recipe: str | None = None
+    priority: Priority = "normal"
+    timeout: float | None = None
+    grace: float | None = None
+    max_attempts: int | None = None
+    retry_on: list[str] | None = None
+    submitted_by: int | None = None
+    attempt: int = 0
+    worker: str | None = None
+    claim: str | None = None
+    heartbeat_at: datetime | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    outcome: Outcome | None = None
+    peak_memory_mib: float | None = None
+    progress: Progress | None = None
+    metrics: dict[str, dict[str, Any]] | None = None
+    run_dir: str | None = None
+    log: str | None = None
+
+
+def is_record(document: Mapping[str, Any]) -> bool:
+    """Whether *document* is the record of an ended job (which is also a valid envelope, so a retry is one rename)."""
+    return "job_id" in document and "outcome" in document and isinstance(document.get("request"), dict)
+
+
+def parse_envelope(document: Mapping[str, Any]) -> Envelope:
+    """The Envelope of a bare request, an envelope or a record; raises RequestInvalid naming the field."""
+    if not isinstance(document.get("request"), dict):
+        if "request" in document:
+            raise RequestInvalid("field `request`: must be a JSON object", "request")
+        return Envelope(request=dict(document))
+    if is_record(document):
+        document = {key: document[key] for key in Envelope.model_fields if key in document}
+    try:
+        return Envelope.model_validate(document)
+    except ValidationError as error:
+        raise field_error(error) from None
+
+
+def field_error(error: ValidationError, prefix: str = "") -> RequestInvalid:
+    """A RequestInvalid that names each field of a pydantic error, one sentence."""
+    parts = []
+    for fault in error.errors(include_url=False):
+        name = prefix + ".".join(str(part) for part in fault["loc"] if not str(part).startswith("function-"))
+        said = fault["msg"].removeprefix("Value error, ")
+        known = f"{said}; known are {', '.join(Envelope.model_fields)}"
+        parts.append(f"field `{name}`: {known if fault['type'] == 'extra_forbidden' and not prefix else said}")
+    first = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+    return RequestInvalid("; ".join(dict.fromkeys(parts)), prefix + first)

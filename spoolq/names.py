@@ -1,0 +1,157 @@
+"""The file names of the protocol: build, parse and order them.
+
+``KEY`` = ``YYYYMMDDTHHMMSS.ffffffZ-UUID4``, ``STEM`` = ``[PRIORITY-]KEY``, ``CLAIM`` = ``HOST.SLOT.NONCE``.
+A queued file is ``STEM.json``, a running one ``STEM@CLAIM.json``, a terminal one ``KEY.json``. Plain string
+order of queued names is the order of service, so nothing is opened to know it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import socket
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+#: Priority names and the prefix that sorts them before or after the years.
+PRIORITIES: dict[str, str] = {"urgent": "0-", "high": "1-", "normal": "", "low": "9-"}
+_LEVELS = {prefix: level for level, prefix in PRIORITIES.items()}
+
+_STAMP = r"[2-8]\d{3}[01]\d[0-3]\dT[0-2]\d[0-5]\d[0-6]\d\.\d{6}Z"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_KEY = rf"(?P<stamp>{_STAMP})-(?P<uuid>{_UUID})"
+_CLAIM = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,63})\.(?P<slot>[a-z0-9_-]{1,32})\.(?P<nonce>[0-9a-f]{8})"
+
+_KEY_RE = re.compile(_KEY)
+_STEM_RE = re.compile(rf"(?P<priority>(?:[019]-)?){_KEY}")
+_CLAIM_RE = re.compile(_CLAIM)
+_RUNNING_RE = re.compile(rf"(?P<priority>(?:[019]-)?){_KEY}@{_CLAIM}")
+_SLOT_RE = re.compile(r"[a-z0-9_-]{1,32}")
+
+#: strftime/strptime form of the stamp in a KEY; microseconds, UTC.
+STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+SUFFIX = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """A job's place in the queue and its identity; ``str()`` gives the name without ``.json``."""
+
+    prefix: str
+    stamp: str
+    uuid: str
+
+    def __str__(self) -> str:
+        return f"{self.prefix}{self.stamp}-{self.uuid}"
+
+    @property
+    def key(self) -> str:
+        """The name that the job keeps for life: the STEM without its priority."""
+        return f"{self.stamp}-{self.uuid}"
+
+    @property
+    def priority(self) -> str:
+        """``urgent``, ``high``, ``normal`` or ``low``."""
+        return _LEVELS[self.prefix]
+
+    def with_priority(self, level: str) -> Stem:
+        """The same job at another priority; raises KeyError for a level that does not exist."""
+        return Stem(PRIORITIES[level], self.stamp, self.uuid)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who runs a job: host, slot, and a nonce that makes this claim unlike any other."""
+
+    host: str
+    slot: str
+    nonce: str
+
+    def __str__(self) -> str:
+        return f"{self.host}.{self.slot}.{self.nonce}"
+
+    @property
+    def worker(self) -> str:
+        """``HOST.SLOT``: the claimant without the nonce."""
+        return f"{self.host}.{self.slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The name of a claimed job; ``str()`` is ``STEM@CLAIM``."""
+
+    stem: Stem
+    claim: Claim
+
+    def __str__(self) -> str:
+        return f"{self.stem}@{self.claim}"
+
+
+def new_stem(when: datetime, priority: str = "normal") -> Stem:
+    """A fresh STEM with a random UUID4, stamped *when* (aware), at *priority*."""
+    return Stem(PRIORITIES[priority], format_stamp(when), str(uuid.uuid4()))
+
+
+def new_claim(host: str, slot: str) -> Claim:
+    """A fresh claim of *slot* on *host*."""
+    return Claim(host, slot, secrets.token_hex(4))
+
+
+def format_stamp(when: datetime) -> str:
+    """The stamp of an aware datetime: UTC with microseconds, fixed width, so that it sorts."""
+    return when.astimezone(UTC).strftime(STAMP_FORMAT)
+
+
+def parse_stamp(stamp: str) -> datetime:
+    """The aware UTC datetime of a stamp; raises ValueError for a day that does not exist."""
+    return datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC)
+
+
+def _stem(match: re.Match[str]) -> Stem:
+    return Stem(match["priority"], match["stamp"], match["uuid"])
+
+
+def parse_queued(name: str) -> Stem | None:
+    """The STEM of a file name in ``queued/``, or None for what is no STEM (a drop, or no job at all)."""
+    match = _STEM_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
+    return _stem(match) if match else None
+
+
+def parse_running(name: str) -> Running | None:
+    """The STEM and CLAIM of a file name in ``running/``, or None."""
+    match = _RUNNING_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
+    return Running(_stem(match), Claim(match["host"], match["slot"], match["nonce"])) if match else None
+
+
+def parse_terminal(name: str) -> Stem | None:
+    """The KEY (as a Stem of normal priority) of a file name in a terminal directory, or None."""
+    match = _KEY_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
+    return Stem("", match["stamp"], match["uuid"]) if match else None
+
+
+def parse_key(text: str) -> Stem | None:
+    """The Stem of normal priority for a bare KEY, or None."""
+    match = _KEY_RE.fullmatch(text)
+    return Stem("", match["stamp"], match["uuid"]) if match else None
+
+
+def is_candidate(name: str) -> bool:
+    """Whether a name may be a job at all: not hidden, ends in ``.json``."""
+    return name.endswith(SUFFIX) and not name.startswith(".")
+
+
+def is_drop(name: str) -> bool:
+    """Whether a name in ``queued/`` is a dropped file that waits for admission."""
+    return is_candidate(name) and parse_queued(name) is None
+
+
+def is_slot(name: str) -> bool:
+    """Whether *name* can be the SLOT of a CLAIM."""
+    return _SLOT_RE.fullmatch(name) is not None
+
+
+def claim_host(hostname: str | None = None) -> str:
+    """This host's name in the form that a CLAIM can carry: letters, digits, dots and dashes."""
+    cleaned = re.sub(r"[^A-Za-z0-9.-]", "-", hostname or socket.gethostname()).strip(".-")
+    return cleaned[:64] or "localhost"

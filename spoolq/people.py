@@ -1,0 +1,122 @@
+"""The moves that people make: cancel, retry and a new priority."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from spoolq import control, history
+from spoolq.errors import ClaimLost, NotAllowed, SpoolUnusable
+from spoolq.files import GONE
+from spoolq.finish import finish, terminal_record
+from spoolq.jobs import Entry, describe
+from spoolq.names import PRIORITIES, Running, Stem, new_claim
+from spoolq.replay import replay
+from spoolq.store import Store
+from spoolq.transitions import TERMINAL, State, check
+
+#: The slot in the claim of a canceller's record.
+CANCEL_SLOT = "cancel"
+
+
+def cancel(store: Store, entry: Entry) -> str:
+    """Cancel a job: ``cancelled`` when it was queued and is done, ``requested`` when its runner must stop it first.
+
+    Raises NotAllowed for an ended job, ClaimLost when it moved on meanwhile (look again), SpoolUnusable when refused.
+    """
+    check("cancel", entry.stem.uuid, entry.state)
+    if entry.state is State.RUNNING:
+        with _refusals(store, "cancel", entry):
+            control.request_cancel(store, entry.stem.key, os.getuid())
+        return "requested"
+    record = describe(store, entry)
+    if record is None:
+        raise ClaimLost(f"job {entry.stem.uuid} has just moved on")
+    running = Running(entry.stem, new_claim(store.host, CANCEL_SLOT))
+    with _refusals(store, "cancel", entry):
+        finish(store, store.layout.queued(entry.stem), running, _cancelled(store, record, running), insist=True)
+    return "cancelled"
+
+
+def _cancelled(store: Store, record: dict[str, Any], running: Running) -> dict[str, Any]:
+    return {
+        **record,
+        "status": State.CANCELLED.value,
+        "completed_at": store.now(),
+        "position_in_queue": None,
+        "claim": str(running.claim),
+        "outcome": "cancelled",
+        "error": "cancelled before it ran",
+    }
+
+
+def retry(store: Store, entry: Entry) -> Stem:
+    """Put a failed or cancelled job back into the queue: one rename, since a record is a valid envelope.
+
+    Its stamp is old, so it is served before what was submitted later. Raises NotAllowed, SpoolUnusable.
+    """
+    check("retry", entry.stem.uuid, entry.state)
+    source = store.layout.terminal(entry.state, entry.stem.key)
+    replay(store)  # RACE: without its record the file has a writer still under way, who must come first
+    record = terminal_record(source)
+    if record is None:
+        raise NotAllowed(f"cannot retry job {entry.stem.uuid}: its end is being written. Try again in a moment.")
+    if record.get("outcome") == "invalid":
+        raise NotAllowed(
+            f"cannot retry job {entry.stem.uuid}: it is no valid request ({record.get('error')}) Submit a mended one."
+        )
+    stem = entry.stem.with_priority(record.get("priority") or "normal")
+    target = store.layout.queued(stem)
+    with _refusals(store, "retry", entry):
+        # CRASH: the history first; a line about a retry that did not happen only forgives attempts.
+        history.record(store, stem.key, "retried", by=os.getuid())
+        with store.locked():
+            store.disk.rename_new(source, target)
+        store.disk.sync_directory(target.parent, source.parent)
+    return stem
+
+
+def prioritise(store: Store, entry: Entry, level: str) -> Stem:
+    """Give a queued job another priority: one rename inside ``queued/``. Raises NotAllowed, ClaimLost."""
+    check("prioritise", entry.stem.uuid, entry.state)
+    if level not in PRIORITIES:
+        raise NotAllowed(f"cannot give priority {level!r}: there is no such level. Known are {', '.join(PRIORITIES)}.")
+    stem = entry.stem.with_priority(level)
+    if stem == entry.stem:
+        return stem
+    with _refusals(store, "prioritise", entry):
+        with store.locked():
+            store.disk.rename_new(store.layout.queued(entry.stem), store.layout.queued(stem))
+        store.disk.sync_directory(store.layout.state(State.QUEUED))
+    return stem
+
+
+class _refusals:
+    """Turns what the file system refuses into errors that say what to do."""
+
+    def __init__(self, store: Store, verb: str, entry: Entry) -> None:
+        self.store, self.verb, self.entry = store, verb, entry
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        job = self.entry.stem.uuid
+        if error.errno in GONE:
+            raise ClaimLost(f"job {job} has just moved on") from None
+        if isinstance(error, FileExistsError):
+            raise NotAllowed(f"cannot {self.verb} job {job}: there is another of that name. See `spoolq show`.") from None
+        if isinstance(error, PermissionError):
+            raise NotAllowed(
+                f"cannot {self.verb} job {job}: you may not write in {self.store.root}. Ask its owner."
+            ) from None
+        raise SpoolUnusable(
+            f"cannot {self.verb} job {job}: {error.strerror or error}. It is as it was; mend the disk, then try again."
+        ) from None
+
+
+def is_over(entry: Entry) -> bool:
+    """Whether the job has ended."""
+    return entry.state in TERMINAL

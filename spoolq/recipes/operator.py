@@ -1,0 +1,151 @@
+"""Recipes that an operator declares in ``spoolq.toml``: a command with placeholders, and parameters that fill them.
+
+A value always becomes (a part of) one argv element, never shell text, and can never stand where an option would be
+read. What is wrong with a table is said when the recipe is looked up, before anything runs.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from spoolq.durations import parse_duration
+from spoolq.errors import RequestInvalid, SettingsInvalid
+from spoolq.recipes import Findings, Place, Plan
+from spoolq.recipes.launcher import refuse_unknown
+from spoolq.recipes.metrics import read_metrics
+from spoolq.recipes.parameters import Parameter
+from spoolq.recipes.progress import newest
+from spoolq.recipes.template import RESERVED, Template
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+_StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
+
+
+def _duration(value: Any) -> float:
+    if not isinstance(value, str | int | float):
+        raise ValueError("is no duration; write 90, 15m, 2h30m or 7d")
+    return parse_duration(value)
+
+
+class Table(BaseModel):
+    """What ``[recipes.NAME]`` may say."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    #: argv; a nested array is left out when a value in it is null or false.
+    command: Annotated[list[Any], Field(min_length=1)]
+    cwd: Annotated[str, Field(pattern=r"^/[^\x00]*$")] | None = None
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Text] = {}
+    #: A pattern below the output folder; the newest fresh file that fits it must be there and parse.
+    results: Annotated[str, Field(min_length=1)] | None = None
+    #: The dotted path to task -> metric -> value in that file.
+    metrics: Annotated[str, Field(min_length=1)] | None = None
+    #: Top-level keys of that file with the values that they must have.
+    require: dict[str, str | int | float | bool] = {}
+    stop_signal: _StopSignal = "SIGTERM"
+    #: Seconds between the stop signal and SIGKILL.
+    grace: Annotated[float, BeforeValidator(_duration)] | None = None
+    #: How the stages of a progress bar begin that are the evaluation itself.
+    work: list[Annotated[str, Field(min_length=1)]] = []
+    parameters: dict[str, Parameter] = {}
+
+
+class OperatorRecipe:
+    """A recipe made from a table of ``spoolq.toml``; its attributes are the Recipe protocol's."""
+
+    def __init__(self, name: str, table: Table, template: Template) -> None:
+        self.name = name
+        self.stop_signal = signal.Signals[table.stop_signal]
+        self.grace = table.grace
+        self._table = table
+        self._template = template
+
+    @classmethod
+    def from_settings(cls, name: str, table: Mapping[str, Any]) -> OperatorRecipe:
+        """The recipe *name* of ``[recipes.NAME]``; raises SettingsInvalid naming ``recipes.NAME.KEY``."""
+        try:
+            checked = Table.model_validate(dict(table))
+        except ValidationError as error:
+            raise _wrong(name, *_first(error)) from None
+        for parameter in checked.parameters:
+            if not _NAME.fullmatch(parameter) or parameter in RESERVED:
+                reason = "is filled by spoolq" if parameter in RESERVED else "is no name (letters, digits and _)"
+                raise _wrong(name, f"parameters.{parameter}", f"{parameter!r} {reason}; call the parameter otherwise")
+        try:
+            template = Template(checked.command, checked.parameters)
+        except ValueError as error:
+            raise _wrong(name, "command", str(error)) from None
+        for parameter, declared in checked.parameters.items():
+            try:
+                template.check_place(parameter, declared.default)
+            except ValueError as error:
+                raise _wrong(name, f"parameters.{parameter}.default", str(error)) from None
+        _check_results(name, checked)
+        return cls(name, checked, template)
+
+    def check(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A value for every parameter, its default where the request has none or null; raises RequestInvalid."""
+        refuse_unknown(request, self._table.parameters, self.name)
+        checked: dict[str, Any] = {}
+        for field, parameter in self._table.parameters.items():
+            value = request.get(field)
+            try:
+                if value is None and parameter.required:
+                    raise ValueError("is missing")
+                checked[field] = parameter.default if value is None else parameter.fit(value)
+                self._template.check_place(field, checked[field])
+            except ValueError as error:
+                raise RequestInvalid(f"field `{field}`: {error}; write {parameter.expected()}", field) from None
+        return checked
+
+    def plan(self, request: Mapping[str, Any], place: Place) -> Plan:
+        """The command with its placeholders filled, in `cwd` (the run folder by default) with `env` added."""
+        reserved = {
+            "python": place.python,
+            "output": str(place.output),
+            "run": str(place.run),
+            "attempt": str(place.attempt),
+        }
+        cwd = Path(self._table.cwd) if self._table.cwd else place.run
+        return Plan(argv=self._template.fill(request, reserved), cwd=cwd, env=dict(self._table.env))
+
+    def collect(self, request: Mapping[str, Any], output: Path, since: float) -> Findings:  # noqa: ARG002
+        """The metrics in the newest fresh file that fits `results`; nothing is asked for without `results`."""
+        table = self._table
+        if table.results is None:
+            return Findings({}, {})
+        return read_metrics(output, table.results, since, at=table.metrics, require=table.require)
+
+    def progress(self, tail: str) -> dict[str, Any] | None:
+        """The newest bar of tqdm's form whose stage begins as `work` says, else the newest bar."""
+        return newest(tail, tuple(self._table.work))
+
+
+def _wrong(name: str, key: str, cause: str) -> SettingsInvalid:
+    return SettingsInvalid(f"cannot use recipe {name!r}: `recipes.{name}.{key}`: {cause}. Mend it in spoolq.toml.")
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """The key and the cause of the first fault that pydantic found in a table."""
+    fault = error.errors(include_url=False)[0]
+    cause = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        model = Table if len(fault["loc"]) == 1 else Parameter
+        cause = f"there is no such key; known are {', '.join(model.model_fields)}"
+    return ".".join(str(part) for part in fault["loc"]), cause
+
+
+def _check_results(name: str, table: Table) -> None:
+    if table.results is None:
+        for key in ("metrics", "require"):
+            if getattr(table, key):
+                raise _wrong(name, key, "is read from a results file; name that file with `results`")
+    elif Path(table.results).is_absolute() or ".." in Path(table.results).parts:
+        raise _wrong(name, "results", "must be a pattern below the output folder; write one like `**/results*.json`")

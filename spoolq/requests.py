@@ -1,0 +1,63 @@
+"""From the bytes of a job file to a job that can be run: envelope, recipe, request with defaults, and who may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spoolq import recipes, trust
+from spoolq.documents import parse_object
+from spoolq.models import Envelope, parse_envelope
+from spoolq.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that a recipe can take; the policy has the recipe's and the spool's settings filled in (seconds)."""
+
+    recipe: recipes.Recipe
+    request: dict[str, Any]
+    envelope: Envelope
+    submitted_by: int
+    timeout: float | None
+    grace: float
+    max_attempts: int
+    retry_on: list[str]
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The policy as the record keeps it: what was submitted, so that a retry follows changed settings."""
+        asked = self.envelope
+        return {
+            "recipe": self.recipe.name,
+            "timeout": asked.timeout,
+            "grace": asked.grace,
+            "max_attempts": self.max_attempts,
+            "retry_on": list(asked.retry_on) if asked.retry_on is not None else None,
+        }
+
+
+def read(data: bytes, uid: int, settings: Settings) -> Job:
+    """The job in *data*, a file of *uid*; raises RequestInvalid, naming the field, for what cannot be run."""
+    return accept(parse_object(data, "the job's file"), uid, settings)
+
+
+def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
+    """The job in a parsed document; raises RequestInvalid."""
+    envelope = parse_envelope(document)
+    name, request = recipes.check(envelope.request, envelope.recipe, settings)
+    asker = trust.submitter(document, uid)
+    trust.check(settings, asker, name)
+    recipe = recipes.find(name, settings)
+    grace = envelope.grace if envelope.grace is not None else recipe.grace
+    return Job(
+        recipe=recipe,
+        request=request,
+        envelope=envelope,
+        submitted_by=asker,
+        timeout=envelope.timeout if envelope.timeout is not None else settings.timeout,
+        grace=grace if grace is not None else settings.grace,
+        max_attempts=envelope.max_attempts or settings.max_attempts,
+        retry_on=list(envelope.retry_on) if envelope.retry_on is not None else settings.retry_on,
+    )

@@ -1,0 +1,287 @@
+"""The runner: one process a slot. It claims, has its shim run the evaluation, and finishes; again and again.
+
+`python -m spoolq.runner` is started by the watcher, which wakes it over a socket. It works on without its watcher: when
+the socket closes it finishes the job in hand and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spoolq import control, history, process, shim
+from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, reject
+from spoolq.claims import Claimed, back, claim
+from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
+from spoolq.lock import holder, lock_directory, try_lock
+from spoolq.names import Stem, parse_queued
+from spoolq.orders import Link
+from spoolq.requests import Job
+from spoolq.recover import claims_of, recover
+from spoolq.store import Store
+from spoolq.transitions import State
+
+#: How many of the queue's first names are kept between two scans.
+_KEEP = 4096
+#: A rescan that a wake-up asks for may cost this share of the time.
+_SCAN_SHARE = 0.05
+#: How often a slot that somebody holds is asked for, in seconds.
+_LOCK_POLL_S = 0.25
+#: What a runner says to its watcher when the queue is empty for it.
+IDLE = b"i"
+
+
+class Runner:
+    """The loop of one slot. *watcher* is the socket to the watcher, *devices* the slot's GPUs (None: as inherited)."""
+
+    def __init__(self, store: Store, slot: str, devices: str | None, watcher: socket.socket) -> None:
+        self.store, self.slot, self.devices = store, slot, devices
+        self.watcher: socket.socket | None = watcher
+        watcher.setblocking(False)
+        self.queue: deque[Stem] = deque()
+        self.stale = True
+        self.scan_cost, self.scanned_at = 0.0, float("-inf")
+        self.stops = 0
+        self.recover_at = float("inf")
+        self.link: Link | None = None
+        self.slot_lock = -1
+        self.woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        self.stops += 1
+
+    def say(self, line: str) -> None:
+        """One line for the operator; a closed terminal is no reason to stop."""
+        with contextlib.suppress(OSError):
+            os.write(2, f"{time.strftime('%H:%M:%S')} {self.slot}: {line}\n".encode(errors="replace"))
+
+    def run(self) -> None:
+        """Take the slot, recover what its last holder left, then serve until told to stop."""
+        if not self._take_slot():
+            return
+        self.link = shim.start((self.slot_lock,))
+        self._recover()
+        while not self.stops and self.watcher is not None:
+            try:
+                if not self._turn():
+                    self._tell_idle()
+                    self._wait(self.store.poll)
+            except EOFError:
+                self._replace_shim()
+        self.link.close()
+
+    def _recover(self) -> None:
+        """Recover this slot's claims; what the disk refused now is tried again a second later."""
+        self.recover_at = time.monotonic() + 1.0 if recover(self.store, self.slot, self.say) else float("inf")
+
+    def _take_slot(self) -> bool:
+        """Hold the slot's lock for life; while somebody else has it, wait, and pass cancels on to an orphaned shim."""
+        path = lock_directory(self.store.settings.lock_dir) / f"{self.slot}.lock"
+        said = False
+        while (fd := try_lock(path)) is None:
+            if not said:
+                self.say(f"slot {self.slot} is held by {holder(path)}; waiting for it")
+                said = True
+            self._tell_idle()
+            self._wait(_LOCK_POLL_S)
+            if self.stops or self.watcher is None:
+                return False
+            with contextlib.suppress(OSError):
+                self._cancel_orphans()
+        self.slot_lock = fd
+        return True
+
+    def _cancel_orphans(self) -> None:
+        """Stop an evaluation whose runner is dead and whose shim lives, if somebody asked for its cancel."""
+        cancels = control.read(self.store).cancels
+        for running in claims_of(self.store, self.slot) if cancels else []:
+            past = history.events(self.store, running.stem.key)
+            facts = history.last(past, "claimed", running.claim.nonce)
+            if running.stem.key not in cancels or facts is None:
+                continue
+            pid, boot = int(facts["shim"]), str(facts["boot"])
+            if process.is_alive(pid, facts["shim_start"], boot):
+                os.kill(pid, signal.SIGTERM)
+
+    def _tell_idle(self) -> None:
+        if self.watcher is not None:
+            with contextlib.suppress(OSError):
+                self.watcher.send(IDLE)
+
+    def _wait(self, timeout: float) -> list[dict[str, Any]]:
+        """Sleep until woken by the watcher, the shim, a signal or the timer; returns what the shim said."""
+        poll = select.poll()
+        poll.register(self.woken, select.POLLIN)
+        if self.watcher is not None:
+            poll.register(self.watcher, select.POLLIN)
+        if self.link is not None:
+            poll.register(self.link.sock, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(timeout * 1000)}
+        if self.woken in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.woken, 4096)
+        if self.watcher is not None and self.watcher.fileno() in ready:
+            self._hear_watcher(self.watcher)
+        if self.link is not None and self.link.sock.fileno() in ready:
+            return self.link.receive()
+        if not ready:
+            self.stale = True  # the timer: the scan is the truth
+        return []
+
+    def _hear_watcher(self, watcher: socket.socket) -> None:
+        try:
+            said = watcher.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            watcher.close()
+            self.watcher = None
+        self.stale = True
+
+    def _turn(self) -> bool:
+        """Claim and run one job; False when there is nothing to claim."""
+        if time.monotonic() >= self.recover_at:
+            self._recover()
+        try:
+            claimed = None if control.read(self.store).paused else self._claim_next()
+        except (OSError, SpoolqError) as error:
+            self.say(f"cannot claim: {error}. Trying again.")
+            self.recover_at = time.monotonic()  # a claim whose fsync failed stands, and is ours to give back
+            self._wait(1.0)
+            return True
+        if claimed is None:
+            return False
+        self._run(claimed)
+        return True
+
+    def _claim_next(self) -> Claimed | None:
+        if self.stale and time.monotonic() - self.scanned_at >= self.scan_cost / _SCAN_SHARE:
+            self.queue.clear()
+        while True:
+            if not self.queue and not self._scan():
+                return None
+            claimed = claim(self.store, self.queue.popleft(), self.slot, self.say)
+            if claimed is not None:
+                return claimed
+
+    def _scan(self) -> bool:
+        """Read the queue's first names; a listing costs in proportion to its depth, so it is not done for every job."""
+        began = time.monotonic()
+        self.stale = False
+        names = heapq.nsmallest(_KEEP, (n for n in self.store.names(State.QUEUED) if n.endswith(".json")))
+        self.queue.extend(stem for name in names if (stem := parse_queued(name)))
+        self.scanned_at = time.monotonic()
+        self.scan_cost = self.scanned_at - began
+        return bool(self.queue)
+
+    def _run(self, claimed: Claimed) -> None:
+        try:
+            if claimed.fault is not None:
+                raise RequestInvalid(claimed.fault)
+            job = accept(self.store, claimed)
+        except RequestInvalid as error:
+            reject(self.store, claimed, str(error), self.say)
+            return
+        attempt = self._open(claimed, job)
+        if attempt is None:
+            return
+        assert self.link is not None
+        try:
+            self.link.send(do="start", order=asdict(order(self.store, attempt, self.devices)))
+            self.say(f"started {attempt.short} {job.recipe.name} (attempt {attempt.number})")
+            end = self._follow(attempt)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self._replace_shim()
+            return
+        verdict = conclude(self.store, attempt, end_from(end), self.say, lambda: bool(self.stops))
+        if verdict is not None:
+            self.say(f"{verdict.state} {attempt.short}: {verdict.outcome}")
+
+    def _open(self, claimed: Claimed, job: Job) -> Attempt | None:
+        """Make the claim an attempt; None when the disk refused, and the job went back."""
+        assert self.link is not None
+        try:
+            return open_attempt(self.store, claimed, job, self.link.pid)
+        except OSError as error:
+            self.say(f"cannot start {claimed.running.stem.uuid[:8]}: {error.strerror or error}. It goes back.")
+        with contextlib.suppress(OSError):  # a disk that refused the claim's line has none to take back either
+            nonce = claimed.running.claim.nonce
+            history.record(self.store, claimed.running.stem.key, "requeued", nonce=nonce, started=False)
+        back(self.store, claimed.running, self.say)
+        self._wait(1.0)
+        return None
+
+    def _follow(self, attempt: Attempt) -> dict[str, Any]:
+        """Wait for the end of the evaluation; pass on a cancel, or a stop that was asked for twice."""
+        assert self.link is not None
+        asked = None
+        while True:
+            for message in self._wait(self.store.poll if self.watcher else 1.0):
+                if message["event"] == "started":
+                    self._write_started(attempt, message)
+                elif message["event"] == "stuck":
+                    self.say(f"cannot write the end of {attempt.short}: {message['error']}. Trying again.")
+                else:
+                    return message
+            why = self._why_stop(attempt)
+            if why and asked is None:
+                asked = why
+                self.link.send(do="stop", nonce=attempt.running.claim.nonce, why=why)
+
+    def _why_stop(self, attempt: Attempt) -> str | None:
+        try:
+            if attempt.running.stem.key in control.read(self.store).cancels:
+                return "cancel"
+        except OSError as error:
+            self.say(f"cannot read {self.store.layout.control}: {error.strerror}. Trying again.")
+        return "requeue" if self.stops > 1 else None
+
+    def _write_started(self, attempt: Attempt, message: dict[str, Any]) -> None:
+        facts = {"pid": message["pid"], "start_time": message["start_time"], "since": attempt.since}
+        try:
+            history.record(self.store, attempt.running.stem.key, "started", nonce=attempt.origin, **facts)
+        except OSError as error:
+            self.say(f"cannot write the history of {attempt.short}: {error.strerror}. It runs on.")
+
+    def _replace_shim(self) -> None:
+        """The shim was killed: its evaluation died with it; end what is left, take the job back, fork another."""
+        assert self.link is not None
+        self.say("the shim was killed; recovering its job")
+        self.link.close()
+        self.link = None
+        self._recover()
+        self.link = shim.start((self.slot_lock,))
+
+
+def main(argv: list[str]) -> int:
+    """`python -m spoolq.runner SPOOL SLOT DEVICES FD`; DEVICES `-` leaves CUDA_VISIBLE_DEVICES alone."""
+    root, slot, devices, fd = argv
+    watcher = socket.socket(fileno=int(fd))
+    try:
+        Runner(Store(Path(root)), slot, None if devices == "-" else devices, watcher).run()
+    except ClaimLost:
+        return 0
+    except SpoolqError as error:
+        print(f"spoolq: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

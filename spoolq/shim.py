@@ -1,0 +1,293 @@
+"""The shim: a fork of the slot's runner, parent of its evaluations, which outlives a killed runner.
+
+It holds the slot's lock, takes orders over a socket, starts the evaluation, keeps its time limit, beats its heart,
+reaps all that it leaves, writes how it ended to ``runs/KEY/end.NONCE.json``, and tells the runner. It judges nothing.
+
+It is single-threaded, since it forks. When its socket closes it ends the evaluation it has in hand as always, then goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from spoolq import process
+from spoolq.beat import FENCED, Beater
+from spoolq.files import Disk
+from spoolq.orders import End, Link, Order
+
+_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class _Evaluation:
+    order: Order
+    end: End
+    pid: int
+    began: float
+    beater: Beater | None = None
+    last_beat: float = 0.0
+    beat_from: float = 0.0
+    kill_at: float | None = None
+    beaters: list[int] = field(default_factory=list)
+
+
+def start(keep: tuple[int, ...]) -> Link:
+    """Fork a shim that keeps the descriptors *keep* (the slot's lock) open; the caller must be single-threaded."""
+    ours, theirs = socket.socketpair()
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            _Shim(theirs, keep).serve()
+        except BaseException as error:
+            os.write(2, f"spoolq: the shim died: {type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(70)
+    theirs.close()
+    return Link(pid, ours)
+
+
+class _Shim:
+    def __init__(self, sock: socket.socket, keep: tuple[int, ...]) -> None:
+        os.setsid()
+        process.become_subreaper()
+        _close_others({0, 1, 2, sock.fileno(), *keep})
+        self.sock: socket.socket | None = sock
+        self.buffer = b""
+        self.now: _Evaluation | None = None
+        self.told_to_stop = False
+        self.woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda _number, _frame: None)
+        signal.signal(signal.SIGTERM, self._on_term)
+
+    def _on_term(self, _number: int, _frame: object) -> None:
+        self.told_to_stop = True
+
+    def serve(self) -> NoReturn:
+        while self.sock is not None or self.now is not None:
+            self._wait()
+            if self.told_to_stop:
+                self.told_to_stop = False
+                self._stop("signal")
+            if self.now is not None:
+                self._limits(self.now)
+                self._reap(self.now)
+        os._exit(0)
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self.woken, select.POLLIN)
+        if self.sock is not None:
+            poll.register(self.sock, select.POLLIN)
+        beater = self.now.beater if self.now else None
+        if beater is not None:
+            poll.register(beater.reader, select.POLLIN)
+        ready = dict(poll.poll(self._patience()))
+        if self.woken in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.woken, 4096)
+        if beater is not None and beater.reader in ready:
+            self._heard(beater)
+        if self.sock is not None and self.sock.fileno() in ready:
+            self._listen(self.sock)
+
+    def _patience(self) -> float | None:
+        """Milliseconds until something is due; None while idle."""
+        if self.now is None:
+            return None
+        order, now = self.now.order, time.monotonic()
+        due = [self.now.beat_from if self.now.beater is None else self._fence_at(self.now)]
+        if self.now.kill_at is not None:
+            due.append(self.now.kill_at)
+        elif order.timeout is not None:
+            due.append(self.now.began + order.timeout)
+        return max(0.0, min(due) - now) * 1000 + 1
+
+    def _listen(self, sock: socket.socket) -> None:
+        try:
+            chunk = sock.recv(1 << 16)
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:  # the runner is dead, or has let us go
+            sock.close()
+            self.sock = None
+            return
+        *lines, self.buffer = (self.buffer + chunk).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message["do"] == "start":
+                self._start(Order(**message["order"]))
+            elif self.now is not None and message["nonce"] == self.now.order.nonce:
+                self._stop(message["why"])
+
+    def _start(self, order: Order) -> None:
+        end = End(order.nonce, started_at=_utc_now())
+        try:
+            log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                pid = process.spawn(order.argv, Path(order.cwd), order.env, log)
+            finally:
+                os.close(log)
+        except OSError as error:
+            end.could_not_start = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            self._finish(order, end)
+            return
+        now = time.monotonic()
+        self.now = _Evaluation(order, end, pid, began=now, last_beat=now, beat_from=now + order.heartbeat)
+        self._say(event="started", nonce=order.nonce, pid=pid, start_time=process.start_time(pid))
+
+    def _say(self, **message: Any) -> None:
+        if self.sock is not None:
+            with contextlib.suppress(OSError):  # a runner that is dead learns of it by the end record
+                self.sock.sendall(json.dumps(message).encode() + b"\n")
+
+    def _fence_at(self, now: _Evaluation) -> float:
+        return now.last_beat + now.order.heartbeat_timeout / 2
+
+    def _limits(self, now: _Evaluation) -> None:
+        clock, order = time.monotonic(), now.order
+        if now.beater is None and clock >= now.beat_from:
+            now.beater = Beater(Path(order.running), Path(order.beat), order.heartbeat)
+            now.beaters.append(now.beater.pid)
+        if clock >= self._fence_at(now):
+            self._fence(now)
+        elif now.kill_at is not None and clock >= now.kill_at:
+            self._kill(now)
+        elif now.kill_at is None and order.timeout is not None and clock >= now.began + order.timeout:
+            self._stop("timeout")
+
+    def _heard(self, beater: Beater) -> None:
+        assert self.now is not None
+        said = beater.read()
+        if FENCED in said:
+            self._fence(self.now)
+        elif said:
+            self.now.last_beat = time.monotonic()
+        else:  # it was killed; the next turn starts another
+            beater.stop()
+            self.now.beater = None
+
+    def _fence(self, now: _Evaluation) -> None:
+        """Stop at once, write nothing: the claim is gone, or others must soon believe that we are."""
+        now.end.stopped = "fenced"
+        self._kill(now)
+
+    def _stop(self, why: str) -> None:
+        """Send the stop signal to the evaluation's group; SIGKILL follows after the grace."""
+        now = self.now
+        if now is None or now.kill_at is not None:
+            return
+        now.end.stopped = now.end.stopped or why
+        now.kill_at = time.monotonic() + now.order.grace
+        process.signal_group(now.pid, signal.Signals(now.order.stop_signal))
+
+    def _kill(self, now: _Evaluation) -> None:
+        now.kill_at = float("inf")
+        process.signal_group(now.pid, signal.SIGKILL)
+        process.kill_all(lambda: [pid for pid in process.children(now.beaters) if not _reap_one(pid, now)])
+
+    def _reap(self, now: _Evaluation) -> None:
+        """Collect the dead; when the evaluation itself is among them, end all that it left behind."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            _note(now, pid, status, usage)
+        if now.end.exit_code is None and now.end.signal is None:
+            return
+        if now.beater is not None:
+            now.beater.stop()
+        now.end.leftovers = process.kill_all(lambda: _leftovers(now))
+        self.now = None
+        self._finish(now.order, now.end)
+
+    def _finish(self, order: Order, end: End) -> None:
+        end.ended_at = _utc_now()
+        if end.stopped != "fenced":
+            self._write_end(order, end)
+        self._say(event="ended", **asdict(end))
+
+    def _write_end(self, order: Order, end: End) -> None:
+        """Put the end on disk, however long the disk refuses: without it the evaluation would be run again."""
+        path = Path(order.end)
+        while True:
+            disk = Disk(durable=self.sock is None)
+            temporary = path.with_name(f".{path.name}.tmp")
+            try:
+                disk.unlink(temporary)
+                disk.write_new(temporary, json.dumps(asdict(end)).encode())
+                disk.rename(temporary, path)
+                return
+            except OSError as error:
+                if error.errno == errno.ENOENT and not path.parent.parent.exists():
+                    return  # the whole spool is gone; there is nothing left to protect
+                if error.errno == errno.ENOENT:
+                    with contextlib.suppress(OSError):
+                        path.parent.mkdir()
+                self._say(event="stuck", nonce=order.nonce, error=f"{error.strerror}: {path}")
+            select.select([], [], [], _RETRY_S)
+
+
+def _note(now: _Evaluation, pid: int, status: int, usage: resource.struct_rusage) -> None:
+    if pid != now.pid:
+        return
+    code = os.waitstatus_to_exitcode(status)
+    now.end.exit_code, now.end.signal = (code, None) if code >= 0 else (None, -code)
+    now.end.peak_memory_mib = round(usage.ru_maxrss / 1024, 1)
+
+
+def _reap_one(pid: int, now: _Evaluation) -> bool:
+    """Reap *pid* if it is our dead child; True when it is gone."""
+    try:
+        done, status, usage = os.wait4(pid, os.WNOHANG)
+    except ChildProcessError:
+        return not Path(f"/proc/{pid}").exists()
+    if done:
+        _note(now, pid, status, usage)
+    return bool(done)
+
+
+def _leftovers(now: _Evaluation) -> list[int]:
+    """What the evaluation left alive. As the subreaper we are the parent of all of it; no child at all is the rule."""
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                break
+        except ChildProcessError:
+            return []
+    return process.children(now.beaters)
+
+
+def _close_others(keep: set[int]) -> None:
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+if sys.platform != "linux":  # pragma: no cover
+    raise ImportError("spoolq runs evaluations on Linux only: it needs subreapers and /proc. Submit from anywhere.")

@@ -1,0 +1,55 @@
+"""Submit: once `publish` has returned, the job survives a power cut. Takes no lock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from spoolq.documents import MAX_BYTES, dump
+from spoolq.errors import RequestInvalid, SpoolUnusable
+from spoolq.names import Stem, new_stem
+from spoolq.store import Store
+from spoolq.transitions import State
+
+
+def publish(store: Store, document: Mapping[str, Any], priority: str = "normal") -> Stem:
+    """Put *document* (a bare request or an envelope, already validated) into ``queued/``; returns its STEM.
+
+    Raises SpoolUnusable when the spool cannot take it; then nothing was submitted.
+    """
+    data = dump(dict(document))
+    if len(data) > MAX_BYTES:
+        raise RequestInvalid(f"cannot submit: the request is larger than {MAX_BYTES} bytes. Put data in files.")
+    temporary = store.layout.temporary(f"{uuid.uuid4()}.submit")
+    try:
+        status = store.disk.write_new(temporary, data)
+        stem = new_stem(store.next_stamp(status.st_mtime), priority)
+        # CRASH: before this rename there is only litter in .tmp/, which the sweep removes.
+        store.disk.rename(temporary, store.layout.queued(stem))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise SpoolUnusable(
+            f"cannot submit to {store.root}: {error.strerror or error}. Nothing was queued; see that the spool's disk "
+            "has room and that you may write there."
+        ) from None
+    _make_durable(store, stem)
+    return stem
+
+
+def _make_durable(store: Store, stem: Stem) -> None:
+    try:
+        store.disk.sync_directory(store.layout.state(State.QUEUED))
+    except OSError as error:
+        # What is not durable is not acknowledged: withdraw it. RACE: a runner may have claimed it meanwhile; then it
+        # runs, and saying that it failed would be the lie.
+        try:
+            os.unlink(store.layout.queued(stem))  # noqa: PTH108
+        except FileNotFoundError:
+            return
+        raise SpoolUnusable(
+            f"cannot submit to {store.root}: {error.strerror or error} while making it durable. Nothing was queued."
+        ) from None

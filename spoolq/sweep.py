@@ -1,0 +1,99 @@
+"""One maintenance pass: replay half-done finishes, take over from the dead, clear litter. What `ls` shows is put right."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spoolq.files import GONE, names_in
+from spoolq.lock import lock_directory, try_lock
+from spoolq.names import Running, is_slot, parse_running
+from spoolq.recover import claims_of, recover, take_over
+from spoolq.replay import is_old, replay
+from spoolq.store import Store
+from spoolq.transitions import State
+
+#: The slot under which a claim of another host's dead runner is taken over.
+SWEEP_SLOT = "sweep"
+#: On a network mount an attribute may be this stale, so no heartbeat is judged sooner, in seconds.
+_NETWORK_FLOOR_S = 180.0
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Sweeps one spool; *own* are the slots whose runners are ours and recover by themselves.
+
+    Remembers each remote heartbeat and since when, on this host's own monotonic clock, it has looked the same.
+    """
+
+    store: Store
+    own: frozenset[str]
+    say: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    _seen: dict[str, tuple[float | None, float]] = field(default_factory=dict)
+
+    def turn(self) -> None:
+        """One pass. An entry that cannot be mended now is met again in the next."""
+        for step in (self._replay, self._recover_here, self._take_over_remote, self._clear_litter):
+            try:
+                step()
+            except OSError as error:
+                if error.errno not in GONE:
+                    self.say(f"sweep: {error}. Trying again later.")
+
+    def _replay(self) -> None:
+        done = replay(self.store)
+        if done:
+            self.say(f"published {done} records of finishes that were cut short")
+
+    def _recover_here(self) -> None:
+        """Claims of this host under slots that nobody holds any more (a slot taken out of the settings, say)."""
+        slots = {running.claim.slot for running in claims_of(self.store)} - self.own
+        directory = lock_directory(self.store.settings.lock_dir) if slots else None
+        for slot in sorted(slot for slot in slots if is_slot(slot)):
+            assert directory is not None
+            fd = try_lock(directory / f"{slot}.lock")
+            if fd is not None:
+                try:
+                    recover(self.store, slot, self.say)
+                finally:
+                    os.close(fd)
+
+    def _take_over_remote(self) -> None:
+        limit = self.store.settings.heartbeat_timeout
+        limit = max(limit, _NETWORK_FLOOR_S) if self.store.network else limit
+        standing = [r for name in self.store.names(State.RUNNING) if (r := parse_running(name))]
+        remote = {str(running): running for running in standing if running.claim.host != self.store.host}
+        self._seen = {name: seen for name, seen in self._seen.items() if name in remote}
+        for name, running in remote.items():
+            beat, now = self._beat(running), self.clock()
+            known = self._seen.get(name)
+            if known is None or known[0] != beat:
+                self._seen[name] = (beat, now)
+            elif now - known[1] >= limit:
+                self.say(f"{running.claim.worker} has not beaten for {limit:g} s; taking {running.stem.uuid[:8]} over")
+                take_over(self.store, running, SWEEP_SLOT, self.say)
+
+    def _beat(self, running: Running) -> float | None:
+        try:
+            return self.store.layout.beat(running).stat().st_mtime
+        except OSError:
+            return None
+
+    def _clear_litter(self) -> None:
+        """Files of submits that were killed, and heartbeats without a claim."""
+        for name in names_in(self.store.layout.tmp):
+            if not name.endswith(".final") and is_old(self.store, name):
+                path = self.store.layout.temporary(name)
+                if path.is_dir() and not path.is_symlink():
+                    with contextlib.suppress(FileNotFoundError):
+                        self.store.disk.remove_tree(path)
+                else:
+                    self.store.disk.unlink(path)
+        names = self.store.names(State.RUNNING)
+        for name in names:
+            if name.startswith(".") and name.endswith(".beat") and f"{name[1:-5]}.json" not in names:
+                self.store.disk.unlink(self.store.layout.state(State.RUNNING) / name)

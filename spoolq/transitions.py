@@ -1,0 +1,59 @@
+"""The states, and the one table of the moves between them.
+
+A state is a directory; a move is a rename. What the table does not list is refused.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from spoolq.errors import NotAllowed
+
+
+class State(StrEnum):
+    """Where a job's file is; the value is the directory's name."""
+
+    #: Waits. Put there by a submit, a drop, a requeue, a reclaim or a retry.
+    QUEUED = "queued"
+    #: Claimed by a runner, whose claim is in the file name.
+    RUNNING = "running"
+    #: Ended: exit 0, and its recipe found fresh results that parse.
+    COMPLETED = "completed"
+    #: Ended any other way; ``outcome`` says which.
+    FAILED = "failed"
+    #: Ended because a person asked.
+    CANCELLED = "cancelled"
+
+
+#: States that no runner leaves by itself.
+TERMINAL = (State.COMPLETED, State.FAILED, State.CANCELLED)
+#: States in which a job still has work ahead.
+ACTIVE = (State.QUEUED, State.RUNNING)
+
+#: (move, from) -> where it may lead. The owner is whoever holds the claim; a person is owner or operator.
+MOVES: dict[tuple[str, State], tuple[State, ...]] = {
+    ("claim", State.QUEUED): (State.RUNNING,),  # a runner
+    ("prioritise", State.QUEUED): (State.QUEUED,),  # a person
+    ("cancel", State.QUEUED): (State.CANCELLED,),  # a person
+    ("reject", State.QUEUED): (State.FAILED,),  # the watcher: a drop that is no job
+    ("finish", State.RUNNING): (State.COMPLETED, State.FAILED, State.CANCELLED),  # the owner
+    ("requeue", State.RUNNING): (State.QUEUED,),  # the owner gives it back
+    ("reclaim", State.RUNNING): (State.QUEUED,),  # taken from a dead owner
+    ("adopt", State.RUNNING): (State.RUNNING,),  # a dead owner's claim gets a new nonce
+    ("retry", State.FAILED): (State.QUEUED,),  # a person
+    ("retry", State.CANCELLED): (State.QUEUED,),  # a person
+}
+
+_NEXT_STEP = {
+    "cancel": "Only queued and running jobs can be cancelled.",
+    "retry": "Only failed and cancelled jobs can be retried; submit a completed one again.",
+    "prioritise": "Only queued jobs have a place to change.",
+}
+
+
+def check(move: str, job: str, state: State) -> tuple[State, ...]:
+    """Where *move* may lead from *state*; raises NotAllowed, with the next step, when the table has no such row."""
+    targets = MOVES.get((move, state))
+    if targets is None:
+        raise NotAllowed(f"cannot {move} job {job}: it is {state}. {_NEXT_STEP.get(move, '')}".rstrip())
+    return targets

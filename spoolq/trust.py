@@ -1,0 +1,49 @@
+"""Who may run what: the file system is the authentication, the owner of a job's file its submitter."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from typing import Any
+
+from spoolq.errors import RequestInvalid
+from spoolq.settings import Settings
+
+
+def submitter(document: Mapping[str, Any], uid: int) -> int:
+    """The uid that a job is judged by: its file's owner, or `submitted_by` when we own it and it is a record.
+
+    A finished job's file is the runner's; by a retry a refused command must not become the runner's own.
+    """
+    claimed = document.get("submitted_by")
+    if uid == os.getuid() and "outcome" in document and isinstance(claimed, int) and not isinstance(claimed, bool):
+        return claimed
+    return uid
+
+
+def check(settings: Settings, uid: int, recipe: str) -> None:
+    """Raise RequestInvalid unless a job of *uid* may use *recipe* here.
+
+    The runner's own user and root may use all, `trusted` users too, everybody else what `open_recipes` lists.
+    """
+    if uid in (os.getuid(), 0) or uid in _trusted(settings) or recipe in settings.open_recipes:
+        return
+    raise RequestInvalid(
+        f"field `recipe`: {recipe!r} is not open to user {uid} in this spool; the operator may list it in `open_recipes`, "
+        "or you in `trusted`",
+        "recipe",
+    )
+
+
+def _trusted(settings: Settings) -> set[int]:
+    found = set()
+    for user in settings.trusted:
+        if isinstance(user, int):
+            found.add(user)
+        else:
+            try:
+                found.add(pwd.getpwnam(user).pw_uid)
+            except KeyError:
+                continue  # a user of another host; nobody here has that name
+    return found

@@ -1,0 +1,188 @@
+"""`spoolq run`: watches the drop box, admits, sweeps, and keeps one runner a slot awake. Foreground, no pid-file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spoolq import requests
+from spoolq.admit import Admission
+from spoolq.names import is_candidate
+from spoolq.store import Store
+from spoolq.sweep import Sweep
+from spoolq.transitions import State
+from spoolq.watch import Watch
+
+#: A runner that dies is started again after this long, doubling up to the second figure, in seconds.
+_RESTART_S, _RESTART_MAX_S = 0.1, 5.0
+#: With --drain, how often the queue is looked at when nothing else wakes us (somebody else's runner may finish it).
+_DRAIN_POLL_S = 0.5
+
+
+@dataclass(slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    sock: socket.socket
+    began: float
+
+
+class Watcher:
+    """Runs *slots* (name -> devices, None: as inherited) of one spool until told to stop, or until drained."""
+
+    def __init__(self, store: Store, slots: Mapping[str, str | None], *, drain: bool = False) -> None:
+        self.store, self.slots, self.drain = store, dict(slots), drain
+        self.woken, self.waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.watch = Watch([store.layout.state(State.QUEUED), store.layout.control], self.waker)
+        self.admission = Admission(store, self._check, self.say)
+        self.sweep = Sweep(store, frozenset(slots), self.say)
+        self.children: dict[str, _Child] = {}
+        self.restart_at: dict[str, float] = {}
+        self.delays: dict[str, float] = {}
+        self.stops = self.passed_on = 0
+        self.sweep_at = 0.0
+        self.heard = False
+
+    def _check(self, document: Mapping[str, Any], uid: int) -> None:
+        requests.accept(document, uid, self.store.settings)
+
+    def say(self, line: str) -> None:
+        """One line for the operator; a closed terminal is no reason to stop."""
+        with contextlib.suppress(OSError):
+            os.write(2, f"{time.strftime('%H:%M:%S')} {line}\n".encode(errors="replace"))
+
+    def run(self) -> None:
+        """Watch, then scan, then wait for an event or the timer; returns when every runner has ended."""
+        signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self._start_watch()
+        for slot in self.slots:
+            self._start_runner(slot)
+        while self._turn():
+            self._wait()
+        self.watch.stop()
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        self.stops += 1
+
+    def _start_watch(self) -> None:
+        fault = self.watch.start()
+        if fault:
+            self.say(f"cannot watch {self.store.root}: {fault}. Looking every {self.store.poll:g} s instead.")
+
+    def _turn(self) -> bool:
+        """Look at everything once; False when there is nobody left to wait for."""
+        self._pass_on_stops()
+        self._collect_children()
+        if not self.watch.healthy() and not self.stops:
+            self.say("the watch had died; starting it again")
+            self._start_watch()
+        self._wake_runners()
+        if not self.stops:
+            self.admission.turn()
+            if time.monotonic() >= self.sweep_at:
+                self._sweep()
+            if self.drain and self._drained():
+                self.stops = 1
+                self._pass_on_stops()
+        return bool(self.children) or not self.stops
+
+    def _sweep(self) -> None:
+        self.sweep.turn()
+        self.sweep_at = time.monotonic() + max(self.store.poll, 5.0)
+
+    def _drained(self) -> bool:
+        """Whether nothing is queued, claimed or about to settle, also after one more sweep."""
+        for _ in range(2):
+            if self.admission.unsettled or any(is_candidate(name) for name in self.store.names(State.QUEUED)):
+                return False
+            if any(is_candidate(name) for name in self.store.names(State.RUNNING)):
+                return False
+            self._sweep()
+        return True
+
+    def _pass_on_stops(self) -> None:
+        """The first signal lets runners finish the job in hand, the second stops and requeues it."""
+        while self.passed_on < min(self.stops, 2):
+            self.passed_on += 1
+            if self.passed_on == 1 and not self.drain:
+                self.say("stopping: the job in hand may finish; a second signal stops and requeues it")
+            for child in self.children.values():
+                child.process.send_signal(signal.SIGTERM)
+
+    def _collect_children(self) -> None:
+        now = time.monotonic()
+        for slot, child in list(self.children.items()):
+            code = child.process.poll()
+            if code is None:
+                continue
+            child.sock.close()
+            del self.children[slot]
+            if not self.stops:
+                delay = _RESTART_S if now - child.began > 60 else self.delays.get(slot, _RESTART_S)
+                self.delays[slot] = min(2 * delay, _RESTART_MAX_S)
+                self.restart_at[slot] = now + delay
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                self.say(f"the runner of {slot} ended ({how}); starting another in {delay:g} s")
+        for slot, due in list(self.restart_at.items()):
+            if now >= due and not self.stops:
+                del self.restart_at[slot]
+                self._start_runner(slot)
+
+    def _start_runner(self, slot: str) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        devices = self.slots[slot]
+        root = str(self.store.root.absolute())
+        argv = [sys.executable, "-m", "spoolq.runner", root, slot, "-" if devices is None else devices]
+        with theirs:
+            # A session of its own: a Ctrl-C at the terminal is ours to pass on, not the runner's to die of.
+            process = subprocess.Popen(
+                [*argv, str(theirs.fileno())], pass_fds=[theirs.fileno()], start_new_session=True, cwd="/"
+            )
+        self.children[slot] = _Child(process, ours, time.monotonic())
+
+    def _wake_runners(self) -> None:
+        if not self.heard:
+            return
+        self.heard = False
+        for child in self.children.values():
+            with contextlib.suppress(OSError):  # full: it is awake; broken: it is dead, which the next turn sees
+                child.sock.send(b"w")
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self.woken, select.POLLIN)
+        socks = {child.sock.fileno(): child.sock for child in self.children.values()}
+        for fd in socks:
+            poll.register(fd, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll(self._patience() * 1000)]
+        self.heard = self.woken in ready or not ready
+        if self.woken in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.woken, 65536)
+        for fd in ready:
+            if fd in socks:
+                with contextlib.suppress(OSError):
+                    socks[fd].recv(4096)
+
+    def _patience(self) -> float:
+        """Seconds until something is due."""
+        due = [self.store.poll, max(0.0, self.sweep_at - time.monotonic())]
+        resting = self.admission.next_look()
+        if resting is not None:
+            due.append(resting)
+        due.extend(max(0.0, at - time.monotonic()) for at in self.restart_at.values())
+        if self.drain or self.stops:
+            due.append(_DRAIN_POLL_S)
+        return min(due)
