@@ -1,1 +1,25 @@
-"""spoolq: a directory tree is the queue."""
+"""spoolq: the evaluation queue that is a directory tree.
+
+`Spool` is the Python API; it and `JobInfo` are imported when they are first used, so that ``import spoolq`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spoolq.api import Spool
+    from spoolq.models import Envelope, JobInfo
+
+__version__ = "0.1.0"
+__all__ = ["Envelope", "JobInfo", "Spool", "__version__"]
+
+_HOMES = {"Spool": "spoolq.api", "JobInfo": "spoolq.models", "Envelope": "spoolq.models"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'spoolq' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

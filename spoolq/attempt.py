@@ -168,7 +168,9 @@ def _conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdic
     verdict = judge(store.layout, store.disk, attempt.job, store.layout.run(key), end, attempt.since, cancelled)
     if may_run_again(store, attempt, verdict.outcome):
         reclaim(store, running, verdict.outcome, nonce=attempt.origin, attempt=attempt.number, warn=say)
-        say(f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}, back in the queue")
+        say(
+            f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}, back in the queue"
+        )
         return None
     write_verdict(store, attempt, verdict, end.started_at, say)
     return verdict
@@ -223,4 +225,3 @@ def _clean(text: str) -> str:
 def accept(store: Store, claimed: Claimed) -> Job:
     """The job in a claimed file; raises RequestInvalid for what cannot be run."""
     return requests.read(claimed.data, claimed.uid, store.settings)
-

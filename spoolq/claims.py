@@ -105,9 +105,7 @@ def requeue(
     back(store, running, warn)
 
 
-def reclaim(
-    store: Store, running: Running, reason: str, *, nonce: str, attempt: int, warn: Warn | None = None
-) -> None:
+def reclaim(store: Store, running: Running, reason: str, *, nonce: str, attempt: int, warn: Warn | None = None) -> None:
     """Take a job back into the queue after an attempt that failed or was lost; the attempt is burnt."""
     facts = {"nonce": nonce, "worker": running.claim.worker, "attempt": attempt, "reason": reason}
     history.record(store, running.stem.key, "reclaimed", sync=True, **facts)

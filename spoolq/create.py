@@ -80,7 +80,9 @@ def _group(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        raise SpoolUnusable(f"cannot share a spool with {name!r}: there is no such group. See `getent group`.") from None
+        raise SpoolUnusable(
+            f"cannot share a spool with {name!r}: there is no such group. See `getent group`."
+        ) from None
 
 
 def _share(layout: Layout, gid: int) -> None:

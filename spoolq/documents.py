@@ -48,9 +48,7 @@ def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
     if not data.strip():
         raise RequestInvalid(f"{what} is empty")
     try:
-        document = json.loads(
-            data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
+        document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise RequestInvalid(f"{what} is not UTF-8: byte {error.start} does not decode") from None
     except json.JSONDecodeError as error:

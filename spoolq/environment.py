@@ -21,7 +21,13 @@ def mark(running: Running) -> str:
 
 
 def build(
-    store: Store, settings: Settings, base: Mapping[str, str], plan: Plan, running: Running, attempt: int, devices: str | None
+    store: Store,
+    settings: Settings,
+    base: Mapping[str, str],
+    plan: Plan,
+    running: Running,
+    attempt: int,
+    devices: str | None,
 ) -> dict[str, str]:
     """The whole environment of a run. *devices* None leaves `CUDA_VISIBLE_DEVICES` as the runner has it."""
     run: RunDir = store.layout.run(running.stem.key)

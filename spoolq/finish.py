@@ -24,7 +24,13 @@ Warn = Callable[[str], None]
 
 
 def finish(
-    store: Store, source: Path, running: Running, record: dict[str, Any], *, insist: bool = False, warn: Warn | None = None
+    store: Store,
+    source: Path,
+    running: Running,
+    record: dict[str, Any],
+    *,
+    insist: bool = False,
+    warn: Warn | None = None,
 ) -> None:
     """End a job: *source* (its file in ``running/`` or, for a cancel, ``queued/``) becomes *record*.
 

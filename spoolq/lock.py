@@ -80,20 +80,30 @@ def held(path: Path, timeout: float, clock: Callable[[], float] = time.monotonic
         os.close(fd)
 
 
-def holder(path: Path, locks: Path = Path("/proc/locks")) -> str:
-    """Who holds the lock, in words: pid and command line on this host, else that it is another host."""
+def holder(path: Path) -> str:
+    """Who holds the lock, in words: pid and command line on this host, else that it is somebody elsewhere."""
+    pid = _holder_pid(path)
+    return _process(pid) if pid else "a process of another host, user or container"
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process of this host holds the lock, without touching it."""
+    return _holder_pid(path) is not None
+
+
+def _holder_pid(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
+    """The pid that took the lock. proc(5): ``1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF``, devices hexadecimal."""
     try:
         status = path.stat()
         rows = locks.read_text(encoding="ascii").splitlines()
     except OSError:
-        return "somebody"
-    # proc(5): "1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF"; device numbers are hexadecimal.
+        return None
     mine = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     for row in rows:
         words = row.split()
         if "->" not in words and words[5] == mine:
-            return _process(int(words[4]))
-    return "a process of another host, user or container"
+            return int(words[4])
+    return None
 
 
 def _process(pid: int) -> str:

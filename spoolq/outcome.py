@@ -118,4 +118,4 @@ def tail(log: Path) -> str:
         os.close(fd)
     text = _ANSI.sub("", data.decode("utf-8", "replace"))
     rows = [row.rstrip("\r").rpartition("\r")[2] for row in text.split("\n")]
-    return "\n".join(rows[-TAIL_LINES:]).strip("\n")
+    return "\n".join(rows[-TAIL_LINES:]).strip("\n") or "(the log is empty)"

@@ -107,7 +107,9 @@ class _refusals:
         if error.errno in GONE:
             raise ClaimLost(f"job {job} has just moved on") from None
         if isinstance(error, FileExistsError):
-            raise NotAllowed(f"cannot {self.verb} job {job}: there is another of that name. See `spoolq show`.") from None
+            raise NotAllowed(
+                f"cannot {self.verb} job {job}: there is another of that name. See `spoolq show`."
+            ) from None
         if isinstance(error, PermissionError):
             raise NotAllowed(
                 f"cannot {self.verb} job {job}: you may not write in {self.store.root}. Ask its owner."

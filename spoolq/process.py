@@ -65,9 +65,7 @@ def spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: int) -> i
     raise OSError(code, os.strerror(code), str(cwd) if at_cwd else argv[0])
 
 
-def _become(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: int, report: int, parent: int
-) -> NoReturn:
+def _become(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: int, report: int, parent: int) -> NoReturn:
     in_cwd = 1
     try:
         os.setsid()

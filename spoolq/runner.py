@@ -26,8 +26,8 @@ from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
 from spoolq.lock import holder, lock_directory, try_lock
 from spoolq.names import Stem, parse_queued
 from spoolq.orders import Link
-from spoolq.requests import Job
 from spoolq.recover import claims_of, recover
+from spoolq.requests import Job
 from spoolq.store import Store
 from spoolq.transitions import State
 

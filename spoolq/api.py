@@ -1,0 +1,184 @@
+"""The Python API: `Spool`, one directory tree as an object. Every method works on the disk, nothing is cached."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spoolq import control, find, history, people, status, waiting
+from spoolq.create import create
+from spoolq.durations import parse_duration
+from spoolq.errors import ClaimLost, JobNotFound
+from spoolq.jobs import Entry, describe
+from spoolq.models import JobInfo
+from spoolq.prune import Pruned, prune
+from spoolq.requests import accept
+from spoolq.results import Row, completed, rows
+from spoolq.store import Store
+from spoolq.submit import publish
+from spoolq.transitions import TERMINAL, State
+
+Duration = float | str
+
+
+class Spool:
+    """An existing spool at *path*; raises SpoolUnusable or SettingsInvalid.
+
+    A job is named by its id, an unambiguous beginning of it, ``last``, or the name of the file that was dropped;
+    JobNotFound and JobAmbiguous say when that fails. Durations are seconds or texts such as ``"2h30m"``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.store = Store(Path(path))
+
+    @classmethod
+    def create(cls, path: str | Path, shared: str | None = None) -> Spool:
+        """Make a spool (or what one lacks), private to its owner or *shared* with a group, and open it."""
+        create(Path(path), shared)
+        return cls(path)
+
+    def submit(
+        self,
+        request: Mapping[str, Any],
+        *,
+        recipe: str | None = None,
+        priority: str = "normal",
+        timeout: Duration | None = None,
+        grace: Duration | None = None,
+        max_attempts: int | None = None,
+        retry_on: Sequence[str] | None = None,
+    ) -> JobInfo:
+        """Queue a request; once this has returned, it survives a power cut. Raises RequestInvalid naming the field."""
+        policy: dict[str, Any] = {
+            "recipe": recipe,
+            "timeout": None if timeout is None else parse_duration(timeout),
+            "grace": None if grace is None else parse_duration(grace),
+            "max_attempts": max_attempts,
+            "retry_on": None if retry_on is None else list(retry_on),
+        }
+        document: dict[str, Any] = {"request": dict(request), "priority": priority}
+        document |= {key: value for key, value in policy.items() if value is not None}
+        return self.submit_document(document)
+
+    def submit_document(self, document: Mapping[str, Any]) -> JobInfo:
+        """Queue a bare request or an envelope, as it would be dropped; raises RequestInvalid."""
+        job = accept(document, os.getuid(), self.store.settings)
+        stem = publish(self.store, document, job.envelope.priority)
+        return self.get(stem.uuid)
+
+    def get(self, job: str) -> JobInfo:
+        """The record of a job, whatever state it is in."""
+        return JobInfo.model_validate(self.record(job))
+
+    def record(self, job: str) -> dict[str, Any]:
+        """The same as a plain dictionary, as it stands on disk and in ``--json``."""
+        for _ in range(5):  # RACE: the job moves on between the listing and the read
+            entry = find.find(self.store, job)
+            record = describe(self.store, entry)
+            if record is not None:
+                return self._complete(entry, record)
+        raise JobNotFound(job, self.store.root)
+
+    def _complete(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any]:
+        if entry.state is State.QUEUED:
+            record["position_in_queue"] = find.count_before(self.store, f"{entry.stem}.json")
+        return status.with_progress(self.store, record)
+
+    def list(self, states: Iterable[State | str] | None = None, limit: int | None = None) -> Sequence[JobInfo]:
+        """Jobs of *states* (all, if None): queued and running in the order of service, then ended ones, newest first."""
+        return [JobInfo.model_validate(record) for record in self.records(states, limit)]
+
+    def records(
+        self, states: Iterable[State | str] | None = None, limit: int | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """`list` as plain dictionaries."""
+        wanted = [State(state) for state in states] if states is not None else list(State)
+        found: list[dict[str, Any]] = []
+        for state in (State.RUNNING, State.QUEUED, *TERMINAL):
+            if state in wanted:
+                found.extend(self._of_state(state, limit))
+        return found[:limit]
+
+    def _of_state(self, state: State, limit: int | None) -> Iterable[dict[str, Any]]:
+        ordered = find.entries(self.store, [state])
+        if state in TERMINAL:
+            ordered.reverse()
+        records = []
+        for position, entry in enumerate(ordered[:limit]):
+            record = describe(self.store, entry)
+            if record is not None:
+                record["position_in_queue"] = position if state is State.QUEUED else None
+                records.append(status.with_progress(self.store, record))
+        return records
+
+    def position(self, job: str) -> int:
+        """How many queued jobs are served before this one; raises NotAllowed when it is not queued."""
+        return find.position(self.store, job)
+
+    def cancel(self, job: str) -> str:
+        """``cancelled`` when it was queued and is done, ``requested`` when its runner must stop it; raises NotAllowed."""
+        for _ in range(5):
+            try:
+                return people.cancel(self.store, find.find(self.store, job))
+            except ClaimLost:  # RACE: it was claimed, or ended, since we looked
+                continue
+        raise JobNotFound(job, self.store.root)
+
+    def retry(self, job: str) -> JobInfo:
+        """Put a failed or cancelled job back into the queue, in its old place; raises NotAllowed."""
+        stem = people.retry(self.store, find.find(self.store, job))
+        return self.get(stem.uuid)
+
+    def prioritise(self, job: str, level: str) -> int:
+        """Give a queued job another priority; returns its new position. Raises NotAllowed."""
+        stem = people.prioritise(self.store, find.find(self.store, job), level)
+        return find.count_before(self.store, f"{stem}.json")
+
+    def pause(self, reason: str | None = None) -> bool:
+        """Stop runners from claiming; what runs goes on. False when it was paused already."""
+        return control.pause(self.store, os.getuid(), reason)
+
+    def resume(self) -> bool:
+        """Let runners claim again; False when it was not paused."""
+        return control.resume(self.store)
+
+    def wait(self, jobs: Sequence[str], *, timeout: Duration | None = None, any_one: bool = False) -> Sequence[JobInfo]:
+        """The jobs once all (or *any_one*) have ended, cancelled ones too; raises WaitTimeout."""
+        limit = None if timeout is None else parse_duration(timeout)
+        records = waiting.wait(self.store, jobs, timeout=limit, any_one=any_one)
+        return [JobInfo.model_validate(record) for record in records]
+
+    def status(self) -> dict[str, Any]:
+        """Counts, what runs and how far, what waits and why; see `spoolq status --json`."""
+        return status.status(self.store)
+
+    def history(self, job: str) -> Sequence[dict[str, Any]]:
+        """The events of a job, oldest first."""
+        return history.events(self.store, find.find(self.store, job).stem.key)
+
+    def log(self, job: str) -> Path:
+        """Where the log of the job's newest attempt is, or will be."""
+        return self.store.layout.run(find.find(self.store, job).stem.key).log
+
+    def output(self, job: str) -> Path:
+        """Where the job's published output is, or will be once it has succeeded."""
+        return self.store.layout.run(find.find(self.store, job).stem.key).output
+
+    def results(self, jobs: Sequence[str] = ()) -> Sequence[Row]:
+        """The metrics of *jobs*, or of every completed job."""
+        return rows(completed(self.store, jobs))
+
+    def prune(
+        self,
+        *,
+        older_than: Duration | None = None,
+        keep: int | None = None,
+        states: Iterable[State | str] = TERMINAL,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Remove ended jobs with their runs: those older than *older_than*, sparing the *keep* newest."""
+        limit = None if older_than is None else parse_duration(older_than)
+        chosen = [State(state) for state in states]
+        return prune(self.store, older_than=limit, keep=keep, states=chosen, dry_run=dry_run)

@@ -1,0 +1,140 @@
+"""Prune: remove ended jobs with their runs, by age and number. Safe in cron beside a running queue."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spoolq.files import GONE, names_in
+from spoolq.finish import terminal_record
+from spoolq.jobs import Entry, parse_entry
+from spoolq.names import parse_key, parse_stamp
+from spoolq.replay import LITTER_AGE_S, replay
+from spoolq.store import Store
+from spoolq.transitions import TERMINAL, State
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What was removed (or, in a dry run, would be): job ids by state, run folders without a job, bytes."""
+
+    jobs: dict[str, list[str]] = field(default_factory=dict)
+    orphans: list[str] = field(default_factory=list)
+    bytes: int = 0
+    kept: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def prune(
+    store: Store,
+    *,
+    older_than: float | None = None,
+    keep: int | None = None,
+    states: Sequence[State] = TERMINAL,
+    dry_run: bool = False,
+) -> Pruned:
+    """Remove ended jobs of *states* that ended over *older_than* seconds ago, and in any case sparing the *keep* newest.
+
+    Both limits given: a job goes only if it is past both. Neither: every ended job of *states* goes. A job whose record
+    is not written yet is left alone. Raises SpoolUnusable when the spool cannot be listed.
+    """
+    if not dry_run:
+        replay(store)
+    report = Pruned()
+    ended = sorted(
+        (entry for state in states for entry in _entries(store, state)), key=lambda e: e.stem.key, reverse=True
+    )
+    aged = [(ended_at, entry) for entry in ended if (ended_at := _ended_at(store, entry)) is not None]
+    report.skipped = [entry.stem.uuid for entry in ended if _ended_at(store, entry) is None]
+    aged.sort(key=lambda pair: pair[0], reverse=True)
+    now = store.clock()
+    for ended_at, entry in aged[keep or 0 :]:
+        if older_than is not None and now - ended_at <= older_than:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # RACE: a retry or another prune took it first
+            report.bytes += _remove(store, entry, dry_run)
+            report.jobs.setdefault(entry.state.value, []).append(entry.stem.uuid)
+    report.kept = len(ended) - sum(len(ids) for ids in report.jobs.values())
+    if set(states) == set(TERMINAL):
+        _orphans(store, report, older_than, dry_run)
+    return report
+
+
+def _entries(store: Store, state: State) -> list[Entry]:
+    return [entry for name in store.names(state) if (entry := parse_entry(state, name))]
+
+
+def _ended_at(store: Store, entry: Entry) -> float | None:
+    """POSIX seconds of the end; None without a record. An mtime would tell when it was submitted: rename keeps it."""
+    record = terminal_record(store.layout.terminal(entry.state, entry.stem.key))
+    if record is None:
+        return None
+    try:
+        return datetime.fromisoformat(record["completed_at"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return parse_stamp(entry.stem.stamp).timestamp()
+
+
+def _remove(store: Store, entry: Entry, dry_run: bool) -> int:
+    """Take one job away; returns the bytes freed.
+
+    The run folder goes to ``.tmp/`` by rename, then the record, then the folder's content: CRASH: a kill leaves a job
+    without its run folder, which the next prune takes, or litter in ``.tmp/``, which the sweep takes.
+    """
+    record, run = store.layout.terminal(entry.state, entry.stem.key), store.layout.run(entry.stem.key).path
+    size = record.lstat().st_size + _size(run)
+    if dry_run:
+        return size
+    aside = store.layout.temporary(f"{secrets.token_hex(8)}.pruned")
+    with store.locked():
+        if record.name not in names_in(record.parent):  # RACE: retried since we listed; its run folder must stay
+            raise FileNotFoundError(record)
+        with contextlib.suppress(FileNotFoundError):
+            store.disk.rename(run, aside)
+        store.disk.unlink(record)
+    store.disk.sync_directory(record.parent)
+    if aside.exists():
+        store.disk.remove_tree(aside)
+    return size
+
+
+def _orphans(store: Store, report: Pruned, older_than: float | None, dry_run: bool) -> None:
+    """Run folders whose job is nowhere: an admission or a prune that was killed."""
+    runs = {key for key in names_in(store.layout.runs) if parse_key(key)}
+    for state in State:
+        runs -= {entry.stem.key for entry in _entries(store, state)}
+    for key in sorted(runs):
+        path = store.layout.run(key).path
+        try:
+            age = store.clock() - path.stat().st_mtime
+        except OSError as error:
+            if error.errno in GONE:
+                continue
+            raise
+        if age <= max(older_than or 0.0, LITTER_AGE_S):
+            continue
+        report.bytes += _size(path)
+        report.orphans.append(key)
+        if not dry_run:
+            aside = store.layout.temporary(f"{secrets.token_hex(8)}.pruned")
+            store.disk.rename(path, aside)
+            store.disk.remove_tree(aside)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*") if folder.is_dir() else []:
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total
+
+
+def oldest_kept(now: float, older_than: float) -> str:
+    """The moment before which jobs are old, for people: ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(now - older_than, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,101 @@
+"""The state of the whole queue in one look: counts from names, what runs and how far, what waits and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spoolq import control
+from spoolq.jobs import describe, parse_entry
+from spoolq.lock import is_held, lock_directory
+from spoolq.names import is_drop, parse_queued, parse_terminal
+from spoolq.recipes.progress import newest
+from spoolq.store import Store
+from spoolq.transitions import TERMINAL, State
+
+_TAIL_BYTES = 8192
+#: The bars that are the evaluation itself, in lm-eval and lmms-eval.
+_WORK = ("Running ", "Model Responding")
+
+
+def progress_of(log: Path) -> dict[str, Any] | None:
+    """What the newest progress bar in the log's tail says; None without one. For display only."""
+    try:
+        fd = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        size = os.fstat(fd).st_size
+        data = os.pread(fd, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return newest(data.decode("utf-8", "replace"), _WORK)
+
+
+def with_progress(store: Store, record: dict[str, Any]) -> dict[str, Any]:
+    """A running job's record with its progress; any other record as it is."""
+    if record["status"] == State.RUNNING.value and record["log"]:
+        record["progress"] = progress_of(store.root / record["log"])
+    return record
+
+
+def status(store: Store, show: int = 10) -> dict[str, Any]:
+    """The queue as one document; `running` and `waiting` (the first *show*) hold whole records.
+
+    Everything else comes from five listings, whatever the depth of the queue.
+    """
+    names = store.names(State.QUEUED)
+    queued = sorted(name for name in names if parse_queued(name))
+    running = [entry for name in sorted(store.names(State.RUNNING)) if (entry := parse_entry(State.RUNNING, name))]
+    records = [with_progress(store, record) for entry in running if (record := describe(store, entry))]
+    paused = control.pause_facts(store) if control.read(store).paused else None
+    waiting = _waiting(store, queued[:show], paused, len(running))
+    ids = [entry.stem.uuid for entry in running]
+    return {
+        "spool": str(store.root),
+        "paused": paused is not None,
+        "pause": paused,
+        "queue_size": len(queued),
+        "running_job": ids[0] if ids else None,
+        "running_jobs": ids,
+        "queued_jobs": [name[-41:-5] for name in queued],
+        **{f"{state}_jobs": sum(1 for n in store.names(state) if parse_terminal(n)) for state in TERMINAL},
+        "drops": sum(1 for name in names if is_drop(name)),
+        "slots": _slots(store),
+        "running": records,
+        "waiting": waiting,
+    }
+
+
+def _waiting(store: Store, names: list[str], paused: Mapping[str, Any] | None, running: int) -> list[dict[str, Any]]:
+    found = []
+    for position, name in enumerate(names):
+        entry = parse_entry(State.QUEUED, name)
+        record = describe(store, entry) if entry else None
+        if record:
+            record["position_in_queue"] = position
+            found.append({**record, "reason": _reason(store, position, paused, running)})
+    return found
+
+
+def _reason(store: Store, position: int, paused: Mapping[str, Any] | None, running: int) -> str:
+    if paused is not None:
+        why = paused.get("reason")
+        return f"the queue is paused{f': {why}' if why else ''}"
+    if position:
+        return f"behind {position} queued job{'s' if position > 1 else ''}"
+    if running:
+        return "next: a slot must become free"
+    if not any(_slots(store).values()):
+        return "no runner on this host: start `spoolq run`"
+    return "next: about to be claimed"
+
+
+def _slots(store: Store) -> dict[str, bool]:
+    """The slots of the settings on this host, and whether somebody holds each."""
+    directory = lock_directory(store.settings.lock_dir)
+    return {slot: is_held(directory / f"{slot}.lock") for slot in store.settings.slots or {"all": ""}}
