@@ -1,6 +1,6 @@
 """spoolq: the evaluation queue that is a directory tree.
 
-`Spool` is the Python API; it and `JobInfo` are imported when they are first used, so that ``import spoolq`` costs nothing.
+`Spool` is the Python API; it and `JobInfo` are imported when first used, so that ``import spoolq`` costs nothing.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class _Rest:
 
 @dataclass(slots=True)
 class Admission:
-    """Looks at drops. *check* refuses a document that no recipe can take, by RequestInvalid; *say* gets one line each."""
+    """Looks at drops. *check* raises RequestInvalid for a document that no recipe can take; *say* gets a line each."""
 
     store: Store
     check: Callable[[Mapping[str, Any], int], None]

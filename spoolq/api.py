@@ -87,7 +87,7 @@ class Spool:
         return status.with_progress(self.store, record)
 
     def list(self, states: Iterable[State | str] | None = None, limit: int | None = None) -> Sequence[JobInfo]:
-        """Jobs of *states* (all, if None): queued and running in the order of service, then ended ones, newest first."""
+        """Jobs of *states* (all, if None): queued and running in the order of service, then ended, newest first."""
         return [JobInfo.model_validate(record) for record in self.records(states, limit)]
 
     def records(
@@ -118,7 +118,7 @@ class Spool:
         return find.position(self.store, job)
 
     def cancel(self, job: str) -> str:
-        """``cancelled`` when it was queued and is done, ``requested`` when its runner must stop it; raises NotAllowed."""
+        """``cancelled`` when it was queued, ``requested`` when its runner must stop it first; raises NotAllowed."""
         for _ in range(5):
             try:
                 return people.cancel(self.store, find.find(self.store, job))

@@ -168,9 +168,7 @@ def _conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdic
     verdict = judge(store.layout, store.disk, attempt.job, store.layout.run(key), end, attempt.since, cancelled)
     if may_run_again(store, attempt, verdict.outcome):
         reclaim(store, running, verdict.outcome, nonce=attempt.origin, attempt=attempt.number, warn=say)
-        say(
-            f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}, back in the queue"
-        )
+        say(f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}; back in queue")
         return None
     write_verdict(store, attempt, verdict, end.started_at, say)
     return verdict

@@ -1,4 +1,4 @@
-"""The environment of an evaluation: the runner's, without what a launcher left, with the slot's devices and `SPOOLQ_*`."""
+"""The environment of an evaluation: the runner's less what a launcher left, the slot's devices, `SPOOLQ_*`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find jobs: by id, prefix, ``last`` or dropped name; list them; say their position. All from names, by fresh listings."""
+"""Find jobs: by id, prefix, ``last`` or dropped name; list them; say their position. All from names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Finish: a job's record to ``.tmp/``, the job's file to its terminal directory, the record over it.
 
-The rename of the job's file is the commit, and the fence: whoever lost the claim gets ENOENT there and drops the record.
+The rename of the job's file is the commit, and the fence: who has lost the claim gets ENOENT and drops the record.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def publish_invalid(store: Store, final: Path, stem: Stem) -> None:
 
 
 def terminal_record(path: Path) -> dict[str, Any] | None:
-    """The record in a terminal file: its ``job_id`` the name's, its ``status`` the directory's; None for anything else."""
+    """The record in a terminal file: ``job_id`` the name's, ``status`` the directory's; None for anything else."""
     try:
         data, _ = read_regular(path, MAX_RECORD)
         document = _parse(data)

@@ -71,7 +71,7 @@ def held(path: Path, timeout: float, clock: Callable[[], float] = time.monotonic
     while (fd := try_lock(path)) is None:
         if clock() >= deadline:
             raise LockTimeout(
-                f"cannot lock {path}: {holder(path)} has held it for over {timeout:g} s. Try again, or end that process."
+                f"cannot lock {path}: {holder(path)} has held it for over {timeout:g} s. Try again, or end it."
             )
         time.sleep(_POLL_S)
     try:

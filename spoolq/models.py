@@ -5,7 +5,7 @@ Importing this module imports pydantic; the verbs that start often work on plain
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -59,7 +59,7 @@ class Progress(BaseModel):
 
 
 class JobInfo(BaseModel):
-    """One job, the same on disk, in ``--json``, in Python and over HTTP. Times are UTC; paths are relative to the spool."""
+    """One job, the same on disk, in ``--json``, in Python and over HTTP. Times are UTC, paths relative to it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -109,16 +109,17 @@ def parse_envelope(document: Mapping[str, Any]) -> Envelope:
     try:
         return Envelope.model_validate(document)
     except ValidationError as error:
-        raise field_error(error) from None
+        raise field_error(error, Envelope.model_fields) from None
 
 
-def field_error(error: ValidationError, prefix: str = "") -> RequestInvalid:
-    """A RequestInvalid that names each field of a pydantic error, one sentence."""
+def field_error(error: ValidationError, known: Iterable[str] = (), prefix: str = "") -> RequestInvalid:
+    """A RequestInvalid that names each field of a pydantic error; *known* are the fields there are, for a wrong one."""
     parts = []
     for fault in error.errors(include_url=False):
         name = prefix + ".".join(str(part) for part in fault["loc"] if not str(part).startswith("function-"))
         said = fault["msg"].removeprefix("Value error, ")
-        known = f"{said}; known are {', '.join(Envelope.model_fields)}"
-        parts.append(f"field `{name}`: {known if fault['type'] == 'extra_forbidden' and not prefix else said}")
+        if fault["type"] == "extra_forbidden":
+            said = f"there is no such field; known are {', '.join(known)}" if known else "there is no such field"
+        parts.append(f"field `{name}`: {said}")
     first = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
     return RequestInvalid("; ".join(dict.fromkeys(parts)), prefix + first)

@@ -31,7 +31,7 @@ class Order:
 
 @dataclass(slots=True)
 class End:
-    """How an evaluation ended. `stopped` says who asked: ``timeout``, ``cancel``, ``requeue``, ``signal``, ``fenced``."""
+    """How an evaluation ended; `stopped` says why: ``timeout``, ``cancel``, ``requeue``, ``signal``, ``fenced``."""
 
     nonce: str
     started_at: str

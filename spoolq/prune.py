@@ -38,7 +38,7 @@ def prune(
     states: Sequence[State] = TERMINAL,
     dry_run: bool = False,
 ) -> Pruned:
-    """Remove ended jobs of *states* that ended over *older_than* seconds ago, and in any case sparing the *keep* newest.
+    """Remove ended jobs of *states* that ended over *older_than* seconds ago, sparing the *keep* newest.
 
     Both limits given: a job goes only if it is past both. Neither: every ended job of *states* goes. A job whose record
     is not written yet is left alone. Raises SpoolUnusable when the spool cannot be listed.

@@ -1,7 +1,7 @@
 """Recover the claims of a dead owner.
 
-On this host only the holder of the slot's lock may: runner and shim both hold it, so whoever gets it knows that both are
-dead. Then either the end record is there and the job is adopted, or what is left of the evaluation is killed and the
+On this host only the holder of the slot's lock may: runner and shim both hold it, so whoever gets it knows that they
+are dead. Then either the end record is there and the job is adopted, or what is left of the evaluation is killed and the
 attempt counts as lost.
 """
 
@@ -90,7 +90,7 @@ class _Case:
         return True
 
     def _proved_dead(self) -> bool:
-        """Whether neither runner nor shim lives; asked as well, since their lock may lie in another directory than ours."""
+        """Whether neither runner nor shim lives; asked too, since their lock may lie in another directory."""
         facts = history.last(self.past, "claimed", self.first)
         if facts is None:  # RACE: a live owner writes that line within moments of its claim
             age = self.store.clock() - self.store.layout.running(self.running).lstat().st_ctime

@@ -3,7 +3,7 @@
 It holds the slot's lock, takes orders over a socket, starts the evaluation, keeps its time limit, beats its heart,
 reaps all that it leaves, writes how it ended to ``runs/KEY/end.NONCE.json``, and tells the runner. It judges nothing.
 
-It is single-threaded, since it forks. When its socket closes it ends the evaluation it has in hand as always, then goes.
+It is single-threaded, since it forks. When its socket closes it sees the evaluation in hand to its end, then goes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One maintenance pass: replay half-done finishes, take over from the dead, clear litter. What `ls` shows is put right."""
+"""One maintenance pass: replay half-done finishes, take over from the dead, clear litter."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ def check(settings: Settings, uid: int, recipe: str) -> None:
     if uid in (os.getuid(), 0) or uid in _trusted(settings) or recipe in settings.open_recipes:
         return
     raise RequestInvalid(
-        f"field `recipe`: {recipe!r} is not open to user {uid} in this spool; the operator may list it in `open_recipes`, "
-        "or you in `trusted`",
+        f"field `recipe`: {recipe!r} is not open to user {uid} in this spool; the operator may list it in "
+        "`open_recipes`, or you in `trusted`",
         "recipe",
     )
 

@@ -25,7 +25,7 @@ def wait(
     any_one: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[dict[str, Any]]:
-    """The records of *jobs* once all of them (or *any_one*) have ended, in the order given; those still active left out.
+    """The records of *jobs* once all of them (or *any_one*) have ended, in the order given.
 
     Raises JobNotFound, JobAmbiguous, and WaitTimeout after *timeout* seconds. A job that is retried meanwhile is
     waited for again.

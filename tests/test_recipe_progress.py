@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spoolq.recipes.progress import newest
@@ -12,24 +12,28 @@ WORK = ("Running ", "Model Responding")
 
 
 @pytest.mark.parametrize(
-    ("text", "stage", "percent", "done", "total"),
+    ("text", "expected"),
     [
-        ("\rRunning loglikelihood requests:  76%|███▋ | 122/160 [00:00<00:00, 663.7it/s]", "Running loglikelihood requests", 76, "122", "160"),
-        ("\r  0%|          | 0/40 [00:00<?, ?it/s]", "", 0, "0", "40"),
-        ("Loading weights: 100%|██████| 28/28 [00:00<00:00, 14932.04it/s]\n", "Loading weights", 100, "28", "28"),
-        ("\x1b[32mModel Responding\x1b[0m:  50%|██▌  | 20/40 [01:02:03<1:02:03,  3.4s/it]", "Model Responding", 50, "20", "40"),
-        ("Tokenizing inputs:  25%|##5       | 300/1.20k [00:01<00:03, 9it/s]", "Tokenizing inputs", 25, "300", "1.20k"),
-        ("gen | Steps:  10/40 25% | Samples:  10/ 40 | accuracy: n/a", "samples", 25, "10", "40"),
+        (
+            "\rRunning x requests:  76%|███▋ | 122/160 [00:00<00:00, 663.7it/s]",
+            ("Running x requests", 76, "122", "160"),
+        ),
+        ("\r  0%|          | 0/40 [00:00<?, ?it/s]", ("", 0, "0", "40")),
+        ("Loading weights: 100%|██████| 28/28 [00:00<00:00, 14932.04it/s]\n", ("Loading weights", 100, "28", "28")),
+        ("\x1b[32mModel\x1b[0m:  50%|██▌  | 20/40 [01:02:03<1:02:03,  3.4s/it]", ("Model", 50, "20", "40")),
+        ("Tokenizing:  25%|##5       | 300/1.20k [00:01<00:03, 9it/s]", ("Tokenizing", 25, "300", "1.20k")),
+        ("gen | Steps:  10/40 25% | Samples:  10/ 40 | accuracy: n/a", ("samples", 25, "10", "40")),
     ],
-)  # fmt: skip
-def test_a_line_of_each_kind_is_read(text, stage, percent, done, total):
+)
+def test_a_line_of_each_kind_is_read(text, expected):
     # Given a line that a harness printed, When it is read, Then all four facts come out
-    assert newest(text) == {"stage": stage, "percent": percent, "done": done, "total": total}
+    assert newest(text) == dict(zip(("stage", "percent", "done", "total"), expected, strict=True))
 
 
 def test_the_newest_bar_wins_without_work_stages():
     # Given two bars, carriage returns between their updates
-    text = "\rA:  10%|█ | 1/10 [00:01<00:09, 1it/s]\rA:  20%|██ | 2/10 [00:02<00:08, 1it/s]\rB:   0%| | 0/5 [00:00<?, ?it/s]"
+    text = "\rA:  10%|█ | 1/10 [00:01<00:09, 1it/s]\rA:  20%|██ | 2/10 [00:02<00:08, 1it/s]"
+    text += "\rB:   0%| | 0/5 [00:00<?, ?it/s]"
     # When no stage is named as the work, Then the newest bar counts
     assert newest(text)["stage"] == "B"
 
@@ -69,7 +73,9 @@ def test_what_is_no_bar_says_nothing(text):
     assert newest(text) is None
 
 
-@pytest.mark.parametrize("unit", ["5%|", "%|", "1", " ", "\x1b[", "\x1b]", "|", "5%| |1", "Samples:", "1%||1/1 [", "\r"])
+@pytest.mark.parametrize(
+    "unit", ["5%|", "%|", "1", " ", "\x1b[", "\x1b]", "|", "5%| |1", "Samples:", "1%||1/1 [", "\r"]
+)
 def test_hostile_output_costs_linear_time(unit):
     # Given megabytes of one line made to make a pattern backtrack
     text = unit * (4_000_000 // len(unit))
@@ -80,6 +86,7 @@ def test_hostile_output_costs_linear_time(unit):
     assert time.perf_counter() - began < 2
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="\x1b[]m;0159%|/ \r\n:kSamples█", max_size=200))
 def test_whatever_is_printed_the_answer_has_its_form(text):
     # Given anything, When it is read

@@ -1,0 +1,106 @@
+"""The command line. Each verb is one file, imported only when it is the one that is run: start-up is a feature."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import typer
+
+from spoolq.errors import EXIT_USAGE, SpoolqError
+
+#: The verbs in the order of `--help`; each lives in spoolq.cli.VERB as `command`.
+VERBS = (
+    "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
+    "pause", "resume", "results", "prune",
+)  # fmt: skip
+
+_HELP = """The evaluation queue that is a directory tree.
+
+Drop a JSON file into SPOOL/queued/, or submit it; `spoolq run` evaluates one after another; results end in
+SPOOL/completed/. The spool is --spool DIR, else $SPOOLQ_SPOOL, else ./spool. A JOB is an id, the beginning of one,
+`last`, or the name of the file that was dropped.
+
+Exit codes: 0 ok; 1 the job did not complete; 2 usage; 3 no such job; 4 not allowed in this state or for this user;
+5 the spool is unusable; 75 try again.
+
+Example: spoolq submit -- python eval.py && spoolq run --drain
+"""
+
+
+def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """The application with these verbs only."""
+    app = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_version_option)
+    for verb in verbs:
+        app.command(verb)(import_module(f"spoolq.cli.{verb}").command)
+    return app
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from spoolq import __version__
+
+        sys.stdout.write(f"spoolq {__version__}\n")
+        raise typer.Exit
+
+
+def _version_option(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_show_version, is_eager=True),
+) -> None:
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb, arguments, command = _split(arguments)
+    try:
+        app = build([verb] if verb in VERBS and "_SPOOLQ_COMPLETE" not in os.environ else VERBS)
+        app(args=arguments, prog_name="spoolq", obj=command)
+    except SpoolqError as error:
+        sys.stderr.write(f"spoolq: {error}\n")
+        _leave(error.exit_code)
+    except KeyboardInterrupt:
+        _leave(130)
+    except BrokenPipeError:
+        # The reader has gone (`| head`); nothing that we could still say would arrive.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _leave(0)
+    _leave(EXIT_USAGE)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.exit(code)
+
+
+def _split(arguments: list[str]) -> tuple[str | None, list[str], list[str] | None]:
+    """The verb, the arguments with a leading `--spool DIR` put behind it, and what follows the first ``--``.
+
+    click cannot tell `submit FILE` from `submit -- COMMAND` once it has parsed them.
+    """
+    command = None
+    if "--" in arguments:
+        at = arguments.index("--")
+        arguments, command = arguments[:at], arguments[at + 1 :]
+    leading: list[str] = []
+    rest = list(arguments)
+    while rest and rest[0].startswith("--spool"):
+        leading.append(rest.pop(0))
+        if leading[-1] == "--spool" and rest:
+            leading.append(rest.pop(0))
+    if rest and rest[0] in VERBS:
+        verb = rest[0]
+        if command is not None and verb != "submit":
+            return verb, [verb, *leading, *rest[1:], "--", *command], None
+        return verb, [verb, *leading, *rest[1:]], command
+    return None, arguments, command

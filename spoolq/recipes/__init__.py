@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a run produced. A Path in *result* is relative to the output folder; *metrics* is task -> metric -> value."""
+    """What a run produced. A Path in *result* is relative to the output; *metrics* is task -> metric -> value."""
 
     result: dict[str, Any]
     metrics: dict[str, dict[str, Any]]

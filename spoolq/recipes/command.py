@@ -42,7 +42,7 @@ class CommandRecipe:
         try:
             checked = Request.model_validate(dict(request))
         except ValidationError as error:
-            raise field_error(error) from None
+            raise field_error(error, Request.model_fields) from None
         if not checked.command[0]:
             raise RequestInvalid("field `command.0`: the program's name is empty", "command.0")
         if checked.results and (Path(checked.results).is_absolute() or ".." in Path(checked.results).parts):

@@ -112,8 +112,6 @@ def read_document(output: Path, relative: str) -> dict[str, Any]:
         document = json.loads(data)
         if not isinstance(document, dict):
             raise ValueError(f"it holds a JSON {type(document).__name__}, not an object")
-        if not document:
-            raise ValueError("it is an empty object")
     except OSError as error:
         raise _unreadable(relative, error.strerror or str(error)) from None
     except RecursionError:
@@ -159,7 +157,8 @@ def _mapping(document: dict[str, Any], at: str | None, relative: str) -> Any:
         if not isinstance(found, dict):
             raise _unreadable(relative, f"it has no object at `{at}`")
     if found == {}:
-        raise _unreadable(relative, f"`{at or 'results'}` is empty, so nothing was evaluated")
+        where = f"`{at or 'results'}`" if document else "it"
+        raise _unreadable(relative, f"{where} is empty, so nothing was evaluated")
     return found
 
 

@@ -1,0 +1,5 @@
+"""`python -m spoolq`."""
+
+from spoolq.cli import main
+
+main()

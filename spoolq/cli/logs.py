@@ -1,0 +1,62 @@
+"""`spoolq logs`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from spoolq.cli.options import JobArgument, JsonOption, SpoolOption, open_store
+
+
+def command(
+    job: JobArgument,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="From before the start to the end; ends with the job's exit code.")
+    ] = False,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last so many.")] = None,
+    spool: SpoolOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print a job's log, as its evaluation wrote it.
+
+    With --follow: 0 when the job completed, its own exit code when it failed, 128 + N after signal N, else 1.
+
+    Example: spoolq logs -f last
+    """
+    from spoolq import find, render
+    from spoolq.logs import exit_code, read_tail
+    from spoolq.logs import follow as follow_log
+
+    store = open_store(spool)
+    entry = find.find(store, job)
+    log = store.layout.run(entry.stem.key).log
+    if json:
+        size = log.stat().st_size if log.exists() else None
+        render.emit_json({"job_id": entry.stem.uuid, "log": str(log), "bytes": size, "status": entry.state.value})
+        return
+    if not follow:
+        _copy(read_tail(log, lines))
+        if not log.exists():
+            render.talk(f"spoolq: job {entry.stem.uuid} is {entry.state} and has no log (follow it with -f)")
+        return
+    if entry.state.value == "queued":
+        render.talk(f"spoolq: job {entry.stem.uuid[:8]} is queued; waiting for it to start")
+    record = _copy(follow_log(store, entry.stem.uuid, lines))
+    if record is not None:
+        render.talk(f"spoolq: {record['job_id'][:8]} {record['status']} ({record['outcome']})")
+        raise typer.Exit(exit_code(record))
+
+
+def _copy(chunks: Any) -> dict[str, Any] | None:
+    """Write bytes to stdout as they come; a terminal gets them without what it would obey. Returns the final record."""
+    from spoolq.render import LogFilter
+
+    harmless = LogFilter() if sys.stdout.isatty() else None
+    for chunk in chunks:
+        if isinstance(chunk, dict):
+            return chunk
+        sys.stdout.buffer.write(harmless.feed(chunk) if harmless else chunk)
+        sys.stdout.buffer.flush()
+    return None

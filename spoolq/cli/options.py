@@ -1,0 +1,60 @@
+"""Options that many verbs share, and how a verb opens its spool."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spoolq.durations import parse_duration
+
+if TYPE_CHECKING:
+    from spoolq.api import Spool
+    from spoolq.store import Store
+
+#: Where the spool is when nobody says.
+DEFAULT_SPOOL = "spool"
+
+SpoolOption = Annotated[
+    Path | None, typer.Option("--spool", metavar="DIR", help="The spool; else $SPOOLQ_SPOOL, else ./spool.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; talk goes to stderr.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="An id, the beginning of one, `last`, or a file name.")]
+JobsArgument = Annotated[
+    list[str], typer.Argument(metavar="JOB...", help="Ids, beginnings of them, `last`, or file names.")
+]
+
+
+def root(spool: Path | None) -> Path:
+    """The spool's directory: the option, the environment, ./spool."""
+    return spool or Path(os.environ.get("SPOOLQ_SPOOL") or DEFAULT_SPOOL)
+
+
+def open_store(spool: Path | None) -> Store:
+    """The spool for verbs that start often: no pydantic."""
+    from spoolq.store import Store
+
+    return Store(root(spool))
+
+
+def open_spool(spool: Path | None) -> Spool:
+    """The spool as the Python API has it."""
+    from spoolq.api import Spool
+
+    return Spool(root(spool))
+
+
+def duration(value: str | None) -> float | None:
+    """Seconds of a duration given as an option; a usage error (exit 2) when it is none."""
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+#: For options that take a duration.
+Duration = Annotated[str | None, typer.Option(metavar="DURATION")]

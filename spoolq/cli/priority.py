@@ -1,0 +1,33 @@
+"""`spoolq priority`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spoolq.cli.options import JobArgument, JsonOption, SpoolOption, open_spool
+
+
+def command(
+    job: JobArgument,
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="urgent, high, normal or low.")],
+    spool: SpoolOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Move a queued job to another priority, among whose jobs it keeps the place of its age; prints its position.
+
+    Example: spoolq priority last urgent
+    """
+    from spoolq import render
+    from spoolq.names import PRIORITIES
+
+    if level not in PRIORITIES:
+        raise typer.BadParameter(f"{level!r} is none of {', '.join(PRIORITIES)}", param_hint="LEVEL")
+    opened = open_spool(spool)
+    job_id = opened.record(job)["job_id"]
+    place = opened.prioritise(job_id, level)
+    if json:
+        render.emit_json({"job_id": job_id, "priority": level, "position_in_queue": place})
+    else:
+        render.line(str(place))

@@ -1,0 +1,57 @@
+"""`spoolq run`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spoolq.cli.options import SpoolOption, open_store
+
+
+def command(
+    drain: Annotated[bool, typer.Option("--drain", help="End when the queue is empty.")] = False,
+    slots: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=DEVICES]", help="A runner each; DEVICES is its CUDA_VISIBLE_DEVICES. Repeatable."),
+    ] = None,
+    spool: SpoolOption = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="At the end, the counts as one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Watch the spool and run its jobs, one after another in each slot.
+
+    Stays in the foreground. SIGTERM or Ctrl-C lets the job in hand finish; a second one stops and requeues it. Started
+    twice for one slot, the second waits, and says who holds it. Without --slots: `slots` of spoolq.toml, else one slot
+    `all` with all GPUs.
+
+    Example: spoolq run --slots gpu0=0 --slots gpu1=1
+    """
+    from spoolq.watcher import Watcher
+
+    store = open_store(spool)
+    chosen: dict[str, str | None] = _slots(slots) if slots else {**store.settings.slots} or {"all": None}
+    watcher = Watcher(store, chosen, drain=drain)
+    watcher.say(
+        f"watching {store.root} (slots {', '.join(chosen)}; a look every {store.poll:g} s besides)"
+        + ("; until it is empty" if drain else "")
+    )
+    watcher.run()
+    if json:
+        from spoolq import render
+        from spoolq.status import status
+
+        render.emit_json(status(store))
+
+
+def _slots(given: list[str]) -> dict[str, str | None]:
+    from spoolq.names import is_slot
+
+    slots: dict[str, str | None] = {}
+    for text in given:
+        name, named, devices = text.partition("=")
+        if not is_slot(name) or name in slots:
+            raise typer.BadParameter(f"{text!r}: a slot's name is 1 to 32 of a-z, 0-9, _ and -, each named once")
+        slots[name] = devices if named else None
+    return slots

@@ -1,0 +1,90 @@
+"""`spoolq status`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from spoolq.cli.options import JsonOption, SpoolOption, open_store
+
+
+def command(
+    spool: SpoolOption = None,
+    json: JsonOption = False,
+    limit: Annotated[int, typer.Option(min=0, help="How many waiting jobs to show.")] = 10,
+) -> None:
+    """What runs and how far it is, what waits in what order and why, and the counts.
+
+    Example: spoolq status --limit 3
+    """
+    from spoolq import render
+    from spoolq.status import status
+
+    seen = status(open_store(spool), show=limit)
+    if json:
+        render.emit_json(seen)
+        return
+    _counts(seen)
+    if seen["running"]:
+        render.line("\n" + render.coloured("running", "bold"))
+        for record in seen["running"]:
+            _running(record)
+    if seen["waiting"]:
+        render.line("\n" + render.coloured("waiting", "bold"))
+        for record in seen["waiting"]:
+            _waiting(record)
+        left = seen["queue_size"] - len(seen["waiting"])
+        if left > 0:
+            render.line(f"     … and {left} more (spoolq list --state queued)")
+
+
+def _counts(seen: dict[str, Any]) -> None:
+    from spoolq import render
+
+    render.line(f"spool {render.safe(seen['spool'])}")
+    parts = [f"{seen['queue_size']} queued", f"{len(seen['running_jobs'])} running"]
+    for state in ("completed", "failed", "cancelled"):
+        count = seen[f"{state}_jobs"]
+        text = f"{count} {state}"
+        parts.append(render.coloured(text, state) if count else text)
+    render.line("  ".join(parts))
+    if seen["paused"]:
+        pause = seen["pause"] or {}
+        why = f": {render.safe(pause['reason'])}" if pause.get("reason") else ""
+        since = f" {render.age(pause.get('at'))} ago" if pause.get("at") else ""
+        render.line(render.coloured(f"paused{since}{why} (spoolq resume)", "cancelled"))
+    if seen["drops"]:
+        count = seen["drops"]
+        noun = "file is" if count == 1 else "files are"
+        render.line(f"{count} dropped {noun} not admitted yet (not complete, or nobody runs `spoolq run`)")
+    idle = [slot for slot, held in seen["slots"].items() if not held]
+    if idle:
+        render.line(render.coloured(f"no runner here for {', '.join(idle)}", "dim"))
+
+
+def _running(record: dict[str, Any]) -> None:
+    from spoolq import render
+
+    lasted = render.age(record["started_at"]) or "starting"
+    head = f"  {record['job_id'][:8]}  {lasted:>6}  {record['worker']}  "
+    render.line(head + render.clip(render.subject(record), max(10, render.width() - len(head))))
+    facts = [render.progress_text(record["progress"])]
+    if record["attempt"] > 1:
+        facts.append(f"attempt {record['attempt']}")
+    if record["heartbeat_at"]:
+        facts.append(f"heartbeat {render.age(record['heartbeat_at'])} ago")
+    said = ", ".join(fact for fact in facts if fact)
+    if said:
+        render.line(render.clip(f"            {said}", render.width()))
+
+
+def _waiting(record: dict[str, Any]) -> None:
+    from spoolq import render
+
+    level = "" if record["priority"] == "normal" else f"{record['priority']} "
+    head = f"  {record['position_in_queue']:>2}  {record['job_id'][:8]}  {level}"
+    reason = f"  ({render.safe(record['reason'])})"
+    room = render.width() - len(head) - len(reason)
+    text = render.clip(render.subject(record), max(10, room))
+    render.line(render.clip(head + text + render.coloured(reason, "dim"), 400))

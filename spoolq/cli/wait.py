@@ -1,0 +1,34 @@
+"""`spoolq wait`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spoolq.cli.options import JobsArgument, JsonOption, SpoolOption, duration, open_store
+from spoolq.errors import EXIT_JOB_FAILED
+
+
+def command(
+    jobs: JobsArgument,
+    any_one: Annotated[bool, typer.Option("--any/--all", help="Until one has ended, or all (the default).")] = False,
+    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Give up after this long (exit 75).")] = None,
+    spool: SpoolOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Wait until jobs have ended: exit 0 when they completed, 1 when one did not.
+
+    Example: spoolq wait --timeout 8h last
+    """
+    from spoolq import render
+    from spoolq.waiting import wait
+
+    records = wait(open_store(spool), jobs, timeout=duration(timeout), any_one=any_one)
+    if json:
+        render.emit_json(records[0] if len(jobs) == 1 else records)
+    else:
+        for record in records:
+            render.line(f"{record['job_id']} {record['status']}")
+    if any(record["status"] != "completed" for record in records):
+        raise typer.Exit(EXIT_JOB_FAILED)
