@@ -6,6 +6,8 @@ A truncated object never parses, so parsing is also the test of whether a droppe
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 from spoolq.errors import RequestInvalid
@@ -14,6 +16,7 @@ from spoolq.errors import RequestInvalid
 MAX_BYTES = 1 << 20
 #: The deepest nesting of objects and arrays that is taken.
 MAX_DEPTH = 32
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -23,6 +26,13 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise RequestInvalid(f"the key {twice!r} stands twice in one object; say it once", twice)
     return document
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise RequestInvalid(f"the number {text[:40]} is too large; use a finite one")
+    return number
 
 
 def _no_constant(name: str) -> Any:
@@ -37,6 +47,14 @@ def _too_deep(value: Any, left: int = MAX_DEPTH) -> bool:
     return False
 
 
+def _has_half(document: Any) -> bool:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
     """The one JSON object in *data* (UTF-8, with or without BOM).
 
@@ -48,7 +66,8 @@ def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
     if not data.strip():
         raise RequestInvalid(f"{what} is empty")
     try:
-        document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        text = data.decode("utf-8-sig")
+        document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise RequestInvalid(f"{what} is not UTF-8: byte {error.start} does not decode") from None
     except json.JSONDecodeError as error:
@@ -59,6 +78,8 @@ def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
         raise RequestInvalid(f"{what} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # an integer of more digits than Python converts
         raise RequestInvalid(f"{what} holds a number that is too long: {error}") from None
+    if _SURROGATE.search(text) and _has_half(document):
+        raise RequestInvalid(f"{what} holds half of a surrogate pair, which is no character; write the whole pair")
     if not isinstance(document, dict):
         raise RequestInvalid(f"{what} holds a JSON {type(document).__name__}; a job is one JSON object")
     if _too_deep(document):

@@ -11,7 +11,7 @@ _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+")
 
 def parse_duration(value: str | float | int) -> float:
     """Seconds of *value*: a number of seconds, or units ``d h m s ms`` one after another; raises ValueError."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{value!r} is no duration; write 90, 15m, 2h30m or 7d")
     if isinstance(value, int | float):
         seconds = float(value)

@@ -1,8 +1,8 @@
 """Recover the claims of a dead owner.
 
-On this host only the holder of the slot's lock may: runner and shim both hold it, so whoever gets it knows that they
-are dead. Then either the end record is there and the job is adopted, or what is left of the evaluation is killed and the
-attempt counts as lost.
+On this host only the holder of the slot's lock may: runner and shim both hold it, so whoever gets it knows that both
+are dead. Then either the end record is there and the job is adopted, or what is left of the evaluation is killed and
+the attempt counts as lost.
 """
 
 from __future__ import annotations

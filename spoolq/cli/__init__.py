@@ -15,7 +15,7 @@ from spoolq.errors import EXIT_USAGE, SpoolqError
 #: The verbs in the order of `--help`; each lives in spoolq.cli.VERB as `command`.
 VERBS = (
     "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
-    "pause", "resume", "results", "prune",
+    "pause", "resume", "results", "prune", "demo",
 )  # fmt: skip
 
 _HELP = """The evaluation queue that is a directory tree.
