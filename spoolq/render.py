@@ -107,8 +107,8 @@ def subject(record: Mapping[str, Any]) -> str:
     """What a job is, in a few words: model and tasks, or the command."""
     request = record.get("request") or {}
     if isinstance(request.get("command"), list) and request["command"]:
-        program, *arguments = map(str, request["command"])
-        return safe(" ".join([program.rpartition("/")[2] or program, *arguments]))
+        program, *rest = map(str, request["command"])
+        return safe(" ".join([program.rpartition("/")[2] or program, *rest]))
     tasks = request.get("tasks")
     named = ", ".join(map(str, tasks)) if isinstance(tasks, list) else str(tasks or "")
     model = str(request.get("model") or "")

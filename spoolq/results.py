@@ -61,7 +61,10 @@ def model_of(record: Mapping[str, Any]) -> str:
     if request.get("model"):
         return str(request["model"])
     command = request.get("command")
-    return " ".join(map(str, command)) if isinstance(command, list) else ""
+    if not isinstance(command, list) or not command:
+        return ""
+    program, *rest = map(str, command)
+    return " ".join([program.rpartition("/")[2] or program, *rest])
 
 
 def compare(found: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:

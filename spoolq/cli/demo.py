@@ -124,7 +124,8 @@ def _report(spool: Spool, place: Path, done: bool, json: bool) -> None:
         cause, found_log, log = said.partition(". Last lines of ")
         last = f". Its log ends: {log.splitlines()[-1]}" if found_log else ""
         render.line(f"\n{kind} {record['job_id'][:8]}: {render.safe(cause + last)}")
-    command = "spoolq" if shutil.which("spoolq") else f"{sys.executable} -m spoolq"
+    script = Path(sys.executable).with_name("spoolq")
+    command = "spoolq" if shutil.which("spoolq") else str(script) if script.exists() else f"{sys.executable} -m spoolq"
     where = f"--spool {place / 'spool'}"
     render.line("\nTo go on:")
     for verb, what in (("status", ""), ("show", " last"), ("results", " --format md")):
