@@ -84,7 +84,10 @@ class Sweep:
             return None
 
     def _clear_litter(self) -> None:
-        """Files of submits that were killed, and heartbeats without a claim."""
+        """Files of submits that were killed, heartbeats without a claim, marks of a resume."""
+        for name in names_in(self.store.layout.control):
+            if name.startswith(".resumed."):
+                self.store.disk.unlink(self.store.layout.control / name)
         for name in names_in(self.store.layout.tmp):
             if not name.endswith(".final") and is_old(self.store, name):
                 path = self.store.layout.temporary(name)

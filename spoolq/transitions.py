@@ -35,6 +35,7 @@ MOVES: dict[tuple[str, State], tuple[State, ...]] = {
     ("claim", State.QUEUED): (State.RUNNING,),  # a runner
     ("prioritise", State.QUEUED): (State.QUEUED,),  # a person
     ("cancel", State.QUEUED): (State.CANCELLED,),  # a person
+    ("cancel", State.RUNNING): (State.CANCELLED,),  # a person asks, the owner does it
     ("reject", State.QUEUED): (State.FAILED,),  # the watcher: a drop that is no job
     ("finish", State.RUNNING): (State.COMPLETED, State.FAILED, State.CANCELLED),  # the owner
     ("requeue", State.RUNNING): (State.QUEUED,),  # the owner gives it back

@@ -1,0 +1,29 @@
+"""What every test may ask for: a spool, and its Store. Slot locks never leave the test's own folder."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.spooltest")
+
+from spoolq.create import create  # noqa: E402
+from spoolq.store import Store  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _slot_locks_of_this_test(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("SPOOLQ_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
+    monkeypatch.delenv("SPOOLQ_SPOOL", raising=False)
+
+
+@pytest.fixture
+def spool_path(tmp_path: Path) -> Path:
+    """A spool as `spoolq init` makes it."""
+    path = tmp_path / "spool"
+    create(path)
+    return path
+
+
+@pytest.fixture
+def store(spool_path: Path) -> Store:
+    return Store(spool_path, host="host-a")

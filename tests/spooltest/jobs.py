@@ -1,0 +1,61 @@
+"""Jobs in every state, brought there by the code that brings them there in real life."""
+
+import os
+from typing import Any
+
+from spoolq import requests
+from spoolq.attempt import Attempt, open_attempt, write_verdict
+from spoolq.claims import Claimed, claim
+from spoolq.jobs import Entry
+from spoolq.names import Stem
+from spoolq.outcome import Verdict
+from spoolq.store import Store
+from spoolq.submit import publish
+from spoolq.transitions import State
+
+REQUEST = {"command": ["true"]}
+#: Where each outcome of a run leads.
+STATE_OF = {
+    "succeeded": State.COMPLETED,
+    "exit": State.FAILED,
+    "signal": State.FAILED,
+    "timed_out": State.FAILED,
+    "could_not_start": State.FAILED,
+    "no_results": State.FAILED,
+    "lost": State.FAILED,
+    "cancelled": State.CANCELLED,
+}
+
+
+def say(_line: str) -> None:
+    """Whoever talks to the operator talks to nobody here."""
+
+
+def submitted(store: Store, priority: str = "normal", **policy: Any) -> Stem:
+    """A queued job that runs `true`."""
+    document = {"request": REQUEST, **policy} if policy else dict(REQUEST)
+    return publish(store, document, priority)
+
+
+def claimed(store: Store, stem: Stem, slot: str = "gpu0") -> Claimed:
+    """A queued job, claimed."""
+    taken = claim(store, stem, slot)
+    assert taken is not None
+    return taken
+
+
+def opened(store: Store, taken: Claimed) -> Attempt:
+    """A claimed job whose claim is on record as an attempt; its owner is this process."""
+    return open_attempt(store, taken, requests.read(taken.data, taken.uid, store.settings), os.getpid())
+
+
+def conclude_as(store: Store, attempt: Attempt, outcome: str, **facts: Any) -> None:
+    """End an attempt with *outcome*."""
+    error = None if outcome == "succeeded" else f"it ended as {outcome}"
+    write_verdict(store, attempt, Verdict(STATE_OF[outcome], outcome, error, **facts), store.now(), say)
+
+
+def ended(store: Store, stem: Stem, outcome: str = "succeeded", **facts: Any) -> Entry:
+    """A queued job, claimed and brought to its end."""
+    conclude_as(store, opened(store, claimed(store, stem)), outcome, **facts)
+    return Entry(STATE_OF[outcome], stem.with_priority("normal"))

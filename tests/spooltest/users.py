@@ -1,0 +1,48 @@
+"""Run something as a user who may not: a forked child, without root if we are root."""
+
+import os
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+NOBODY = 65534
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another user")
+
+
+def without_rights(function: Callable[[], object]) -> str:
+    """What *function* gives when no superuser calls it: ``ok: VALUE`` or ``ERROR: MESSAGE``."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            said = f"ok: {function()}"
+        except BaseException as error:
+            traceback.print_exc()
+            said = f"{type(error).__name__}: {error}"
+        os.write(writer, said.encode()[:4000])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        said = answer.read()
+    os.waitpid(pid, 0)
+    return said
+
+
+def in_child(function: Callable[[], object]) -> int:
+    """The exit status of *function* in a forked child: 0, what it `os._exit`s with, or 70 for an exception."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(70)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
