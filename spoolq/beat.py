@@ -22,6 +22,8 @@ class Beater:
     """The heartbeat process of one claim. *running* is the claimed file, *beat* the file whose mtime is the beat."""
 
     def __init__(self, running: Path, beat: Path, interval: float) -> None:
+        #: False once it has been reaped: its pid may be somebody else's then.
+        self.alive = True
         self.reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         parent = os.getpid()
         self.pid = os.fork()
@@ -35,7 +37,8 @@ class Beater:
 
     def stop(self) -> None:
         """End it; it may hang in a dead file system, so it is not waited for here."""
-        os.kill(self.pid, signal.SIGKILL)
+        if self.alive:
+            os.kill(self.pid, signal.SIGKILL)
         os.close(self.reader)
 
 

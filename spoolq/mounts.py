@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 _NETWORK = {
@@ -24,7 +25,7 @@ def file_system(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> s
     best, kind = "", "unknown"
     for row in rows:
         left, _, right = row.partition(" - ")
-        point = left.split(" ")[4].encode("utf-8", "surrogateescape").decode("unicode_escape")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), left.split(" ")[4])
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, right.split(" ")[0]

@@ -249,6 +249,8 @@ class _Shim:
 
 
 def _note(now: _Evaluation, pid: int, status: int, usage: resource.struct_rusage) -> None:
+    if now.beater is not None and pid == now.beater.pid:
+        now.beater.alive = False
     if pid != now.pid:
         return
     code = os.waitstatus_to_exitcode(status)

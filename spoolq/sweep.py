@@ -89,7 +89,7 @@ class Sweep:
             if name.startswith(".resumed."):
                 self.store.disk.unlink(self.store.layout.control / name)
         for name in names_in(self.store.layout.tmp):
-            if not name.endswith(".final") and is_old(self.store, name):
+            if not name.endswith(".final") and not name.startswith(".") and is_old(self.store, name):
                 path = self.store.layout.temporary(name)
                 if path.is_dir() and not path.is_symlink():
                     with contextlib.suppress(FileNotFoundError):

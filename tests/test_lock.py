@@ -173,11 +173,6 @@ def test_slot_locks_lie_where_the_environment_says_then_the_setting(tmp_path, mo
     assert lock_directory(str(tmp_path / "configured")) == tmp_path / "configured"
 
 
-def test_without_either_it_is_a_directory_of_this_host(monkeypatch):
-    monkeypatch.delenv("SPOOLQ_LOCK_DIR")
-    assert str(lock_directory(None)) in ("/run/lock/spoolq", "/tmp/spoolq-locks")
-
-
 def test_a_directory_that_may_not_be_written_says_which_were_tried(tmp_path, monkeypatch):
     # Given a directory that only root may write
     monkeypatch.setenv("SPOOLQ_LOCK_DIR", "/proc/spoolq-locks")

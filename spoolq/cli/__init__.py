@@ -6,11 +6,20 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
-from spoolq.errors import EXIT_USAGE, SpoolqError
+from spoolq.errors import (
+    EXIT_NOT_ALLOWED,
+    EXIT_OK,
+    EXIT_SPOOL_UNUSABLE,
+    EXIT_TRY_AGAIN,
+    EXIT_USAGE,
+    ClaimLost,
+    SpoolqError,
+)
 
 #: The verbs in the order of `--help`; each lives in spoolq.cli.VERB as `command`.
 VERBS = (
@@ -31,6 +40,27 @@ Example: spoolq submit -- python eval.py && spoolq run --drain
 """
 
 
+class _Verb(TyperCommand):
+    """A verb: shows what must be given as JOB, not {JOB}; a reader that has gone (`| head`) is no error of ours."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The pieces of the usage line."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def invoke(self, ctx: Any) -> NoReturn:
+        """Run the verb, and see that what it printed has arrived before its exit code is final."""
+        code = EXIT_OK
+        try:
+            try:
+                super().invoke(ctx)
+            except typer.Exit as left:
+                code = left.exit_code
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _close_stdout()
+        raise typer.Exit(code)
+
+
 def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     """The application with these verbs only."""
     app = typer.Typer(
@@ -42,7 +72,7 @@ def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_version_option)
     for verb in verbs:
-        app.command(verb)(import_module(f"spoolq.cli.{verb}").command)
+        app.command(verb, cls=_Verb)(import_module(f"spoolq.cli.{verb}").command)
     return app
 
 
@@ -67,20 +97,39 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     try:
         app = build([verb] if verb in VERBS and "_SPOOLQ_COMPLETE" not in os.environ else VERBS)
         app(args=arguments, prog_name="spoolq", obj=command)
+    except ClaimLost as error:
+        code = _complain(f"cannot {verb}: {error}. Try again.", EXIT_TRY_AGAIN)
     except SpoolqError as error:
-        sys.stderr.write(f"spoolq: {error}\n")
-        _leave(error.exit_code)
-    except KeyboardInterrupt:
-        _leave(130)
-    except BrokenPipeError:
-        # The reader has gone (`| head`); nothing that we could still say would arrive.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _leave(0)
-    _leave(EXIT_USAGE)
-
-
-def _leave(code: int) -> NoReturn:
+        said = str(error)
+        code = _complain(said if said.startswith("cannot ") else f"cannot {verb}: {said}", error.exit_code)
+    except PermissionError as error:
+        step = "Ask the spool's owner, or act as the user who runs it."
+        code = _complain(f"cannot {verb}: {_cause(error)}. {step}", EXIT_NOT_ALLOWED)
+    except OSError as error:
+        code = _complain(f"cannot {verb}: {_cause(error)}. Mend that, then try again.", EXIT_SPOOL_UNUSABLE)
+    else:
+        code = EXIT_USAGE
     sys.exit(code)
+
+
+def _complain(message: str, code: int) -> int:
+    """Say why on stderr, in one line's worth, after what is on its way to stdout; returns *code*."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_stdout()
+    sys.stderr.write(f"spoolq: {message}\n")
+    return code
+
+
+def _cause(error: OSError) -> str:
+    cause = error.strerror or str(error)
+    return f"{cause}: {os.fsdecode(error.filename)}" if error.filename else cause
+
+
+def _close_stdout() -> None:
+    """Let what is still to be flushed go nowhere, or the interpreter would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _split(arguments: list[str]) -> tuple[str | None, list[str], list[str] | None]:
@@ -94,13 +143,13 @@ def _split(arguments: list[str]) -> tuple[str | None, list[str], list[str] | Non
         arguments, command = arguments[:at], arguments[at + 1 :]
     leading: list[str] = []
     rest = list(arguments)
-    while rest and rest[0].startswith("--spool"):
+    while rest and (rest[0] == "--spool" or rest[0].startswith("--spool=")):
         leading.append(rest.pop(0))
         if leading[-1] == "--spool" and rest:
             leading.append(rest.pop(0))
-    if rest and rest[0] in VERBS:
-        verb = rest[0]
-        if command is not None and verb != "submit":
-            return verb, [verb, *leading, *rest[1:], "--", *command], None
-        return verb, [verb, *leading, *rest[1:]], command
-    return None, arguments, command
+    if not rest or rest[0] not in VERBS:
+        return None, rest, command
+    verb = rest[0]
+    if command is not None and verb != "submit":
+        return verb, [verb, *leading, *rest[1:], "--", *command], None
+    return verb, [verb, *leading, *rest[1:]], command

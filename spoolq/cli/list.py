@@ -14,7 +14,7 @@ def command(
     state: Annotated[
         list[State] | None, typer.Option("--state", metavar="STATE", help="Only jobs of this state. Repeatable.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many.")] = None,
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -46,15 +46,11 @@ def open_spool(spool: Path | None) -> Spool:
     return Spool(root(spool))
 
 
-def duration(value: str | None) -> float | None:
-    """Seconds of a duration given as an option; a usage error (exit 2) when it is none."""
+def duration(value: str | None, option: str) -> float | None:
+    """Seconds of a duration given as *option*; a usage error (exit 2) when it is none."""
     if value is None:
         return None
     try:
         return parse_duration(value)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-#: For options that take a duration.
-Duration = Annotated[str | None, typer.Option(metavar="DURATION")]
+        raise typer.BadParameter(str(error), param_hint=option) from None

@@ -11,7 +11,7 @@ from spoolq.cli.options import JsonOption, SpoolOption, open_store
 
 
 def command(
-    reason: Annotated[str | None, typer.Option(help="Why; `status` shows it.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; `status` shows it.")] = None,
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -15,7 +15,7 @@ def command(
     older_than: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Only jobs that ended longer ago: 30d.")
     ] = None,
-    keep: Annotated[int | None, typer.Option(min=0, help="Spare this many of the newest.")] = None,
+    keep: Annotated[int | None, typer.Option(min=0, metavar="N", help="Spare this many of the newest.")] = None,
     state: Annotated[
         list[State] | None, typer.Option("--state", metavar="STATE", help="completed, failed or cancelled. Repeatable.")
     ] = None,

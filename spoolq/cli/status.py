@@ -12,9 +12,9 @@ from spoolq.cli.options import JsonOption, SpoolOption, open_store
 def command(
     spool: SpoolOption = None,
     json: JsonOption = False,
-    limit: Annotated[int, typer.Option(min=0, help="How many waiting jobs to show.")] = 10,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="How many waiting jobs to show.")] = 10,
 ) -> None:
-    """What runs and how far it is, what waits in what order and why, and the counts.
+    """What runs and how far it is, what waits and why, and the counts.
 
     Example: spoolq status --limit 3
     """

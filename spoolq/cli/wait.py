@@ -24,7 +24,7 @@ def command(
     from spoolq import render
     from spoolq.waiting import wait
 
-    records = wait(open_store(spool), jobs, timeout=duration(timeout), any_one=any_one)
+    records = wait(open_store(spool), jobs, timeout=duration(timeout, "--timeout"), any_one=any_one)
     if json:
         render.emit_json(records[0] if len(jobs) == 1 else records)
     else:

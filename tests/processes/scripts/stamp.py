@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 
-with open(sys.argv[1], "a") as out:
+with Path(sys.argv[1]).open("a") as out:
     out.write(json.dumps(time.time()) + "\n")

@@ -3,9 +3,10 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 path, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-with open(path, "a") as out:
+with Path(path).open("a") as out:
     out.write(json.dumps([name, "b", time.time()]) + "\n")
     out.flush()
     time.sleep(seconds)
