@@ -125,8 +125,12 @@ class Admission:
         stem = new_stem(self._stamp(status), level if level in PRIORITIES else "normal")
         # CRASH: after this line there is a run folder without a job, which prune removes; the drop is admitted anew.
         history.record(self.store, stem.key, "admitted", dropped=_printable(name), uid=status.uid)
-        with self.store.locked(insist=False, warn=self.say):
-            self.store.disk.rename_new(self.store.layout.drop(name), self.store.layout.queued(stem))
+        try:
+            with self.store.locked(insist=False, warn=self.say):
+                self.store.disk.rename_new(self.store.layout.drop(name), self.store.layout.queued(stem))
+        except FileNotFoundError:  # RACE: another watcher admitted it
+            self.store.disk.remove_tree(self.store.layout.run(stem.key).path)
+            return
         self.store.disk.sync_directory(self.store.layout.state(State.QUEUED))
         self.say(f"admitted {_printable(name)!r} as {stem.uuid[:8]}")
 

@@ -118,7 +118,7 @@ class Spool:
         return find.position(self.store, job)
 
     def cancel(self, job: str) -> str:
-        """``cancelled`` when it was queued, ``requested`` when its runner must stop it first; raises NotAllowed."""
+        """``cancelled`` when that is done, ``requested`` when it runs and must be stopped first; raises NotAllowed."""
         for _ in range(5):
             try:
                 return people.cancel(self.store, find.find(self.store, job))
@@ -126,10 +126,12 @@ class Spool:
                 continue
         raise JobNotFound(job, self.store.root)
 
-    def retry(self, job: str) -> JobInfo:
-        """Put a failed or cancelled job back into the queue, in its old place; raises NotAllowed."""
-        stem = people.retry(self.store, find.find(self.store, job))
-        return self.get(stem.uuid)
+    def retry(self, job: str) -> str:
+        """Put a failed or cancelled job back into the queue, in its old place; raises NotAllowed.
+
+        ``queued`` when that is done, ``requested`` when the operator's watcher must do it (a shared spool).
+        """
+        return people.retry(self.store, find.find(self.store, job))
 
     def prioritise(self, job: str, level: str) -> int:
         """Give a queued job another priority; returns its new position. Raises NotAllowed."""

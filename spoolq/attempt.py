@@ -6,7 +6,6 @@ Written so that an adopter, who has only the claim and the end record, can do th
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from spoolq.layout import RunDir
 from spoolq.names import Running, new_stem, parse_stamp
 from spoolq.orders import End, Order
 from spoolq.outcome import Verdict, judge
+from spoolq.plain import block
 from spoolq.recipes import Place
 from spoolq.requests import Job
 from spoolq.store import Store
@@ -80,7 +80,7 @@ def open_attempt(store: Store, claimed: Claimed, job: Job, shim: int) -> Attempt
         nonce=running.claim.nonce,
         worker=running.claim.worker,
         attempt=number,
-        uid=claimed.uid,
+        uid=job.submitted_by,
         pid=os.getpid(),
         pid_start=process.start_time(os.getpid()),
         shim=shim,
@@ -158,10 +158,10 @@ def conclude(
 
 def _conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdict | None:
     running, key = attempt.running, attempt.running.stem.key
-    cancelled = key in control.read(store).cancels
+    cancelled = control.read(store).cancels(key, attempt.job.submitted_by)
     if end.stopped == "fenced":
         raise ClaimLost("its claim was taken away, or its heartbeat could not be written in time")
-    if end.stopped == "requeue" or (end.stopped == "signal" and not cancelled):
+    if end.stopped in ("requeue", "signal") and not cancelled:
         requeue(store, running, f"stopped by {end.stopped}", nonce=attempt.origin, started=True, warn=say)
         say(f"requeued {attempt.short}")
         return None
@@ -193,7 +193,7 @@ def write_verdict(store: Store, attempt: Attempt, verdict: Verdict, started_at: 
         "completed_at": store.now(),
         "request": attempt.job.request,
         "result": verdict.result,
-        "error": None if verdict.error is None else _clean(verdict.error),
+        "error": None if verdict.error is None else block(verdict.error),
         "submitted_by": attempt.job.submitted_by,
         "attempt": attempt.number,
         "worker": running.claim.worker,
@@ -213,11 +213,6 @@ def _after(store: Store, running: Running, origin: str, outcome: str, say: Say) 
         store.disk.unlink(store.layout.run(running.stem.key).end(origin))
     except OSError as error:
         say(f"cannot write the history of {running.stem.uuid[:8]}: {error.strerror}. The job itself is recorded.")
-
-
-def _clean(text: str) -> str:
-    """Text that any terminal and any JSON reader takes: no control characters but tab and newline."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "�", text)
 
 
 def accept(store: Store, claimed: Claimed) -> Job:

@@ -1,9 +1,13 @@
-"""``control/``: requests to whoever runs. Each is one small file; its owner is who asks."""
+"""``control/``: requests to whoever runs. Each is one small file; its owner is who asks.
+
+``VERB@KEY@NONCE.json`` asks for ``cancel``, ``retry`` or ``prioritise``; ``paused.json`` stops all claiming.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,36 +15,66 @@ from typing import Any
 
 from spoolq.documents import dump
 from spoolq.files import names_in, read_regular
+from spoolq.names import parse_key
 from spoolq.store import Store
 
 _LIMIT = 4096
+#: What may be asked for.
+VERBS = ("cancel", "retry", "prioritise")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody's request about the job *key*: *path* is its file, *uid* the file's owner, who asks."""
+
+    verb: str
+    key: str
+    path: Path
+    uid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What ``control/`` says now: whether claiming is paused, and the KEYs of running jobs to cancel."""
+    """What ``control/`` says now."""
 
     paused: bool
-    cancels: dict[str, Path]
+    asked: tuple[Request, ...] = ()
+
+    def cancels(self, key: str, owner: int | None) -> bool:
+        """Whether the end of the job is asked for by somebody who may: *owner* (its submitter), the operator, root."""
+        allowed = {os.getuid(), 0, owner}
+        return any(asked.verb == "cancel" and asked.key == key and asked.uid in allowed for asked in self.asked)
 
 
 def read(store: Store) -> Requests:
     """A fresh look at ``control/``. Other names than ours are left alone."""
-    cancels: dict[str, Path] = {}
+    asked = []
     paused = False
     for name in names_in(store.layout.control):
         parts = name.removesuffix(".json").split("@")
         if name == store.layout.paused.name:
             paused = True
-        elif len(parts) == 3 and parts[0] == "cancel":
-            cancels[parts[1]] = store.layout.control / name
-    return Requests(paused, cancels)
+        elif len(parts) == 3 and parts[0] in VERBS and parse_key(parts[1]):
+            path = store.layout.control / name
+            with contextlib.suppress(FileNotFoundError):
+                asked.append(Request(parts[0], parts[1], path, path.lstat().st_uid))
+    return Requests(paused, tuple(asked))
 
 
-def request_cancel(store: Store, key: str, by: int) -> None:
-    """Ask for the end of a running job. Asking twice is harmless."""
-    path = store.layout.cancel_request(key, secrets.token_hex(4))
-    _put(store, path, {"by": by, "at": store.now()})
+def request(store: Store, verb: str, key: str, **facts: Any) -> None:
+    """Ask for *verb* on the job *key*. Asking twice is harmless."""
+    path = store.layout.request(verb, key, secrets.token_hex(4))
+    _put(store, path, {"by": os.getuid(), "at": store.now(), **facts})
+
+
+def facts_of(asked: Request) -> dict[str, Any]:
+    """What a request says beside its name; {} when it cannot be read."""
+    try:
+        data, _ = read_regular(asked.path, _LIMIT)
+        document = json.loads(data)
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def clear_cancels(store: Store, key: str) -> None:

@@ -191,3 +191,9 @@ def heartbeat_at(store: Store, running: Running) -> str | None:
     except OSError:
         return None
     return datetime.fromtimestamp(beat.st_mtime, UTC).isoformat(timespec="microseconds")
+
+
+def owner_of(store: Store, entry: Entry) -> int | None:
+    """The uid of a job's submitter: a record's `submitted_by`, else its file's owner; None when it has moved on."""
+    record = describe(store, entry)
+    return None if record is None else record["submitted_by"]

@@ -129,9 +129,9 @@ class Layout:
         """The run folder of a job."""
         return RunDir(self.runs / key)
 
-    def cancel_request(self, key: str, nonce: str) -> Path:
-        """A request to stop a running job."""
-        return self.control / f"cancel@{key}@{nonce}{SUFFIX}"
+    def request(self, verb: str, key: str, nonce: str) -> Path:
+        """A request about a job to whoever runs."""
+        return self.control / f"{verb}@{key}@{nonce}{SUFFIX}"
 
     def directories(self) -> list[Path]:
         """Every directory of a whole spool."""

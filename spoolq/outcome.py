@@ -60,7 +60,7 @@ def judge(layout: Layout, disk: Disk, job: Job, run: RunDir, end: End, since: fl
 def _failure(job: Job, end: End, cancelled: bool) -> tuple[State, str, str] | None:
     if end.could_not_start is not None:
         return State.FAILED, "could_not_start", f"Evaluation could not be started: {end.could_not_start}"
-    if end.stopped == "cancel" or (cancelled and end.stopped == "signal"):
+    if end.stopped == "cancel" or (cancelled and end.stopped in ("signal", "requeue")):
         return State.CANCELLED, "cancelled", "cancelled while it ran"
     if end.stopped == "timeout":
         limit = format_duration(job.timeout or 0)

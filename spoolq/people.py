@@ -9,26 +9,54 @@ from spoolq import control, history
 from spoolq.errors import ClaimLost, NotAllowed, SpoolUnusable
 from spoolq.files import GONE
 from spoolq.finish import finish, terminal_record
-from spoolq.jobs import Entry, describe
+from spoolq.jobs import Entry, describe, owner_of
 from spoolq.names import PRIORITIES, Running, Stem, new_claim
 from spoolq.replay import replay
 from spoolq.store import Store
-from spoolq.transitions import TERMINAL, State, check
+from spoolq.transitions import State, check
 
 #: The slot in the claim of a canceller's record.
 CANCEL_SLOT = "cancel"
 
 
-def cancel(store: Store, entry: Entry) -> str:
-    """Cancel a job: ``cancelled`` when it was queued and is done, ``requested`` when its runner must stop it first.
+def may(store: Store, entry: Entry, uid: int) -> bool:
+    """Whether *uid* may cancel, retry or reorder the job: its submitter, the operator (who owns the spool), root."""
+    return uid in (0, operator(store), owner_of(store, entry))
 
-    Raises NotAllowed for an ended job, ClaimLost when it moved on meanwhile (look again), SpoolUnusable when refused.
+
+def operator(store: Store) -> int:
+    """The uid that owns the spool."""
+    return store.root.stat().st_uid
+
+
+def _insist_on_right(store: Store, verb: str, entry: Entry) -> None:
+    if not may(store, entry, os.getuid()):
+        raise NotAllowed(
+            f"cannot {verb} job {entry.stem.uuid}: it is of user {owner_of(store, entry)}. Ask them, or the operator."
+        )
+
+
+def _must_ask(store: Store) -> bool:
+    """Whether we lack the rights to move files ourselves, as members of a shared spool do."""
+    return not os.access(store.layout.state(State.CANCELLED), os.W_OK)
+
+
+def _ask(store: Store, verb: str, entry: Entry, **facts: str) -> str:
+    with _refusals(store, verb, entry):
+        control.request(store, verb, entry.stem.key, **facts)
+    return "requested"
+
+
+def cancel(store: Store, entry: Entry) -> str:
+    """Cancel a job: ``cancelled`` when it was queued and is done, ``requested`` when the runner must do it.
+
+    Raises NotAllowed for an ended job or another user's, ClaimLost when it moved on meanwhile (look again),
+    SpoolUnusable when the disk refuses.
     """
     check("cancel", entry.stem.uuid, entry.state)
-    if entry.state is State.RUNNING:
-        with _refusals(store, "cancel", entry):
-            control.request_cancel(store, entry.stem.key, os.getuid())
-        return "requested"
+    _insist_on_right(store, "cancel", entry)
+    if entry.state is State.RUNNING or _must_ask(store):
+        return _ask(store, "cancel", entry)
     record = describe(store, entry)
     if record is None:
         raise ClaimLost(f"job {entry.stem.uuid} has just moved on")
@@ -50,12 +78,16 @@ def _cancelled(store: Store, record: dict[str, Any], running: Running) -> dict[s
     }
 
 
-def retry(store: Store, entry: Entry) -> Stem:
+def retry(store: Store, entry: Entry) -> str:
     """Put a failed or cancelled job back into the queue: one rename, since a record is a valid envelope.
 
-    Its stamp is old, so it is served before what was submitted later. Raises NotAllowed, SpoolUnusable.
+    Its stamp is old, so it is served before what was submitted later. Returns ``queued``, or ``requested`` when the
+    operator's watcher must do it. Raises NotAllowed, ClaimLost, SpoolUnusable.
     """
     check("retry", entry.stem.uuid, entry.state)
+    _insist_on_right(store, "retry", entry)
+    if _must_ask(store):
+        return _ask(store, "retry", entry)
     source = store.layout.terminal(entry.state, entry.stem.key)
     replay(store)  # RACE: without its record the file has a writer still under way, who must come first
     record = terminal_record(source)
@@ -73,17 +105,24 @@ def retry(store: Store, entry: Entry) -> Stem:
         with store.locked():
             store.disk.rename_new(source, target)
         store.disk.sync_directory(target.parent, source.parent)
-    return stem
+    return "queued"
 
 
 def prioritise(store: Store, entry: Entry, level: str) -> Stem:
-    """Give a queued job another priority: one rename inside ``queued/``. Raises NotAllowed, ClaimLost."""
+    """Give a queued job another priority: one rename inside ``queued/``. Returns the STEM that it has now.
+
+    Where the operator's watcher must do it, that is the old one. Raises NotAllowed, ClaimLost.
+    """
     check("prioritise", entry.stem.uuid, entry.state)
+    _insist_on_right(store, "prioritise", entry)
     if level not in PRIORITIES:
         raise NotAllowed(f"cannot give priority {level!r}: there is no such level. Known are {', '.join(PRIORITIES)}.")
     stem = entry.stem.with_priority(level)
     if stem == entry.stem:
         return stem
+    if _must_ask(store):
+        _ask(store, "prioritise", entry, level=level)
+        return entry.stem
     with _refusals(store, "prioritise", entry):
         with store.locked():
             store.disk.rename_new(store.layout.queued(entry.stem), store.layout.queued(stem))
@@ -117,8 +156,3 @@ class _refusals:
         raise SpoolUnusable(
             f"cannot {self.verb} job {job}: {error.strerror or error}. It is as it was; mend the disk, then try again."
         ) from None
-
-
-def is_over(entry: Entry) -> bool:
-    """Whether the job has ended."""
-    return entry.state in TERMINAL

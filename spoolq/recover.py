@@ -139,7 +139,7 @@ class _Case:
 
     def _lost(self, attempt: Attempt, started_at: str | None) -> None:
         store, running = self.store, attempt.running
-        if running.stem.key in control.read(store).cancels:
+        if control.read(store).cancels(running.stem.key, attempt.job.submitted_by):
             verdict = Verdict(State.CANCELLED, "cancelled", "cancelled while it ran")
             write_verdict(store, attempt, verdict, started_at, self.say)
         elif history.last(self.past, "requeued", self.first) is not None:

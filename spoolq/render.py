@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spoolq.durations import format_duration
+from spoolq.plain import block, one_line
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOURS = {"completed": "32", "failed": "31", "cancelled": "33", "running": "36", "bold": "1", "dim": "2"}
 #: Environment names whose values nobody should read over a shoulder.
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|PRIVATE|_KEY$|^KEY$", re.IGNORECASE)
@@ -55,12 +55,12 @@ def talk(text: str) -> None:
 
 def safe(text: Any) -> str:
     """*text* without control characters, escape sequences and direction marks; newlines become spaces."""
-    return _CONTROL.sub(lambda match: " " if match[0] in "\n\r\t" else "�", str(text))
+    return one_line(text)
 
 
 def safe_block(text: str) -> str:
     """The same for text of several lines."""
-    return "\n".join(safe(row) for row in text.split("\n"))
+    return block(text)
 
 
 def coloured(text: str, colour: str) -> str:

@@ -26,6 +26,7 @@ from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
 from spoolq.lock import holder, lock_directory, try_lock
 from spoolq.names import Stem, parse_queued
 from spoolq.orders import Link
+from spoolq.plain import one_line
 from spoolq.recover import claims_of, recover
 from spoolq.requests import Job
 from spoolq.store import Store
@@ -67,7 +68,7 @@ class Runner:
     def say(self, line: str) -> None:
         """One line for the operator; a closed terminal is no reason to stop."""
         with contextlib.suppress(OSError):
-            os.write(2, f"{time.strftime('%H:%M:%S')} {self.slot}: {line}\n".encode(errors="replace"))
+            os.write(2, f"{time.strftime('%H:%M:%S')} {self.slot}: {one_line(line)}\n".encode())
 
     def run(self) -> None:
         """Take the slot, recover what its last holder left, then serve until told to stop."""
@@ -107,11 +108,11 @@ class Runner:
 
     def _cancel_orphans(self) -> None:
         """Stop an evaluation whose runner is dead and whose shim lives, if somebody asked for its cancel."""
-        cancels = control.read(self.store).cancels
-        for running in claims_of(self.store, self.slot) if cancels else []:
+        asked = control.read(self.store)
+        for running in claims_of(self.store, self.slot) if asked.asked else []:
             past = history.events(self.store, running.stem.key)
             facts = history.last(past, "claimed", running.claim.nonce)
-            if running.stem.key not in cancels or facts is None:
+            if facts is None or not asked.cancels(running.stem.key, facts["uid"]):
                 continue
             pid, boot = int(facts["shim"]), str(facts["boot"])
             if process.is_alive(pid, facts["shim_start"], boot):
@@ -246,7 +247,7 @@ class Runner:
 
     def _why_stop(self, attempt: Attempt) -> str | None:
         try:
-            if attempt.running.stem.key in control.read(self.store).cancels:
+            if control.read(self.store).cancels(attempt.running.stem.key, attempt.job.submitted_by):
                 return "cancel"
         except OSError as error:
             self.say(f"cannot read {self.store.layout.control}: {error.strerror}. Trying again.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spoolq import control
+from spoolq.errors import SpoolUnusable
 from spoolq.jobs import describe, parse_entry
 from spoolq.lock import is_held, lock_directory
 from spoolq.names import is_drop, parse_queued, parse_terminal
@@ -97,5 +98,8 @@ def _reason(store: Store, position: int, paused: Mapping[str, Any] | None, runni
 
 def _slots(store: Store) -> dict[str, bool]:
     """The slots of the settings on this host, and whether somebody holds each."""
-    directory = lock_directory(store.settings.lock_dir)
+    try:
+        directory = lock_directory(store.settings.lock_dir)
+    except SpoolUnusable:  # a host where nothing can run may still look
+        return {}
     return {slot: is_held(directory / f"{slot}.lock") for slot in store.settings.slots or {"all": ""}}

@@ -42,7 +42,7 @@ class Sweep:
                 step()
             except OSError as error:
                 if error.errno not in GONE:
-                    self.say(f"sweep: {error}. Trying again later.")
+                    self.say(f"cannot sweep: {error}. Trying again later.")
 
     def _replay(self) -> None:
         done = replay(self.store)

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spoolq import requests
+from spoolq import errands, requests
 from spoolq.admit import Admission
+from spoolq.errors import SpoolqError
 from spoolq.names import is_candidate
+from spoolq.plain import one_line
 from spoolq.store import Store
 from spoolq.sweep import Sweep
 from spoolq.transitions import State
@@ -26,6 +28,8 @@ from spoolq.watch import Watch
 _RESTART_S, _RESTART_MAX_S = 0.1, 5.0
 #: With --drain, how often the queue is looked at when nothing else wakes us (somebody else's runner may finish it).
 _DRAIN_POLL_S = 0.5
+#: How often to look when inotify cannot be had, or something is wrong.
+_UNWATCHED_POLL_S = 1.0
 
 
 @dataclass(slots=True)
@@ -50,6 +54,9 @@ class Watcher:
         self.stops = self.passed_on = 0
         self.sweep_at = 0.0
         self.heard = False
+        self.fault = ""
+        self.watch_fault: str | None = None
+        self.watched = False
 
     def _check(self, document: Mapping[str, Any], uid: int) -> None:
         requests.accept(document, uid, self.store.settings)
@@ -57,7 +64,7 @@ class Watcher:
     def say(self, line: str) -> None:
         """One line for the operator; a closed terminal is no reason to stop."""
         with contextlib.suppress(OSError):
-            os.write(2, f"{time.strftime('%H:%M:%S')} {line}\n".encode(errors="replace"))
+            os.write(2, f"{time.strftime('%H:%M:%S')} {one_line(line)}\n".encode())
 
     def run(self) -> None:
         """Watch, then scan, then wait for an event or the timer; returns when every runner has ended."""
@@ -65,7 +72,7 @@ class Watcher:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        self._start_watch()
+        self._keep_watch()
         for slot in self.slots:
             self._start_runner(slot)
         while self._turn():
@@ -75,27 +82,43 @@ class Watcher:
     def _on_stop(self, _number: int, _frame: object) -> None:
         self.stops += 1
 
-    def _start_watch(self) -> None:
+    def _keep_watch(self) -> None:
+        """Start the watch, or another one when it has died; says so when that changes."""
+        if self.watch.healthy() or self.stops:
+            return
         fault = self.watch.start()
-        if fault:
-            self.say(f"cannot watch {self.store.root}: {fault}. Looking every {self.store.poll:g} s instead.")
+        if fault != self.watch_fault and fault:
+            self.say(f"cannot watch {self.store.root}: {fault}. Looking every {_UNWATCHED_POLL_S:g} s instead.")
+        elif fault is None and self.watched:
+            self.say("the watch had died, or its directory was replaced; watching again")
+        self.watch_fault, self.watched = fault, True
+        self.heard = True
 
     def _turn(self) -> bool:
         """Look at everything once; False when there is nobody left to wait for."""
         self._pass_on_stops()
         self._collect_children()
-        if not self.watch.healthy() and not self.stops:
-            self.say("the watch had died; starting it again")
-            self._start_watch()
+        self._keep_watch()
         self._wake_runners()
-        if not self.stops:
-            self.admission.turn()
-            if time.monotonic() >= self.sweep_at:
-                self._sweep()
-            if self.drain and self._drained():
-                self.stops = 1
-                self._pass_on_stops()
+        try:
+            self._look()
+            self.fault = ""
+        except (OSError, SpoolqError) as error:  # a full disk, a directory that is gone: said once, looked at again
+            if str(error) != self.fault:
+                self.fault = str(error)
+                self.say(self.fault)
         return bool(self.children) or not self.stops
+
+    def _look(self) -> None:
+        errands.turn(self.store, self.say)
+        if self.stops:
+            return
+        self.admission.turn()
+        if time.monotonic() >= self.sweep_at:
+            self._sweep()
+        if self.drain and self._drained():
+            self.stops = 1
+            self._pass_on_stops()
 
     def _sweep(self) -> None:
         self.sweep.turn()
@@ -178,7 +201,8 @@ class Watcher:
 
     def _patience(self) -> float:
         """Seconds until something is due."""
-        due = [self.store.poll, max(0.0, self.sweep_at - time.monotonic())]
+        poll = min(self.store.poll, _UNWATCHED_POLL_S) if self.watch_fault or self.fault else self.store.poll
+        due = [poll, max(0.0, self.sweep_at - time.monotonic())]
         resting = self.admission.next_look()
         if resting is not None:
             due.append(resting)

@@ -15,7 +15,9 @@ def command(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="From before the start to the end; ends with the job's exit code.")
     ] = False,
-    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last so many.")] = None,
+    lines: Annotated[
+        int | None, typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last so many.")
+    ] = None,
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -39,7 +39,9 @@ def command(
     for one in chosen:
         if one not in TERMINAL:
             raise typer.BadParameter(f"{one.value} jobs are never pruned", param_hint="--state")
-    report = prune(open_store(spool), older_than=duration(older_than), keep=keep, states=chosen, dry_run=dry_run)
+    report = prune(
+        open_store(spool), older_than=duration(older_than, "--older-than"), keep=keep, states=chosen, dry_run=dry_run
+    )
     if json:
         render.emit_json({"dry_run": dry_run, **asdict(report)})
         return

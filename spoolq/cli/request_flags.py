@@ -4,30 +4,57 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spoolq.documents import parse_object
+from spoolq.documents import MAX_BYTES, dump, parse_object
 from spoolq.errors import RequestInvalid
 from spoolq.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: What `retry_on` may list; models.RetryOn has the same, but importing that imports pydantic.
+RETRY_ON = ("lost", "exit", "signal", "timed_out", "could_not_start", "no_results")
+
+
+@contextmanager
+def refusing(source: str | None = None) -> Iterator[None]:
+    """Make a whole sentence of a RequestInvalid, one that names *source*: a file, a line of stdin, None for flags."""
+    try:
+        yield
+    except RequestInvalid as error:
+        what = f"cannot submit {source}" if source else "cannot submit"
+        raise RequestInvalid(f"{what}: {error}. Nothing was queued.", error.field) from None
+
+
+def outcomes(text: str) -> list[str]:
+    """The outcomes in `--retry-on`; none for an empty text. Raises ValueError."""
+    named = [part.strip() for part in text.split(",") if part.strip()]
+    for one in named:
+        if one not in RETRY_ON:
+            raise ValueError(f"{one!r} is none of {', '.join(RETRY_ON)}")
+    return named
 
 
 def of_command(command: list[str], cwd: str | None, env: list[str], policy: dict[str, Any]) -> dict[str, Any]:
     """The envelope of ``-- COMMAND``: runs where the submitter stands."""
     if not command or not command[0]:
         raise RequestInvalid(
-            "field `command`: nothing follows --; write `spoolq submit -- PROGRAM ARGUMENTS`", "command"
+            "field `command`: no program follows --; write `spoolq submit -- PROGRAM ARGUMENTS`", "command"
         )
     if policy.get("recipe", "command") != "command":
-        raise RequestInvalid("field `recipe`: what follows -- is run by the recipe `command`", "recipe")
+        raise RequestInvalid(
+            "field `recipe`: what follows -- is run by the recipe `command`; leave --recipe out", "recipe"
+        )
     request: dict[str, Any] = {"command": command, "cwd": str(Path(cwd or ".").resolve())}
     if env:
         request["env"] = dict(_pair(text, "env") for text in env)
         for name in request["env"]:
             if not _NAME.fullmatch(name):
-                raise RequestInvalid(f"field `env`: {name!r} is no name of a variable", "env")
+                raise RequestInvalid(
+                    f"field `env`: {name!r} is no name of a variable; use letters, digits and _", "env"
+                )
     return {"request": request, "recipe": "command", **policy}
 
 
@@ -38,7 +65,7 @@ def of_flags(given: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
         request["tasks"] = [task for task in request["tasks"].split(",") if task]
     if "model_args" in request:
         request["model_args"] = _arguments(request["model_args"])
-    if isinstance(request.get("limit"), float) and request["limit"].is_integer():
+    if "limit" in request and request["limit"].is_integer():
         request["limit"] = int(request["limit"])
     if "batch_size" in request and request["batch_size"].isdecimal():
         request["batch_size"] = int(request["batch_size"])
@@ -48,23 +75,31 @@ def of_flags(given: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
     return {"request": request, **policy}
 
 
-def of_lines(data: bytes) -> list[dict[str, Any]]:
-    """The documents on stdin: one JSON object a line, or one over several lines."""
-    rows = [(number, row) for number, row in enumerate(data.splitlines(), 1) if row.strip()]
+def of_lines(data: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """The documents on stdin, each with where it is: one JSON object a line, or one over several lines."""
+    rows = [(number, row) for number, row in enumerate(data.split(b"\n"), 1) if row.strip()]
     if not rows:
         raise RequestInvalid("cannot submit -: stdin is empty. Give one JSON object a line.")
-    documents = []
-    for number, row in rows:
-        try:
-            documents.append(parse_object(row, f"line {number}"))
-        except RequestInvalid as error:
-            if number == rows[0][0] and len(rows) > 1:
-                try:
-                    return [parse_object(data, "stdin")]
-                except RequestInvalid:
-                    pass  # it is no single object either: the line's own fault is the one to name
-            raise RequestInvalid(f"cannot submit -: {error}. Nothing was queued.", error.field) from None
-    return documents
+    if len(rows) > 1 and not _is_json(rows[0][1]):
+        return [("-", _object(data, "stdin"))]
+    return [(f"line {number} of stdin", _object(row, f"line {number}", number)) for number, row in rows]
+
+
+def _object(data: bytes, what: str, line: int = 1) -> dict[str, Any]:
+    """The object in *data*, which begins at *line* of stdin, so that a fault is said to be where it is."""
+    try:
+        return parse_object(data, what)
+    except RequestInvalid:
+        with refusing("-"):
+            return parse_object(b"\n" * (line - 1) + data, what)
+
+
+def _is_json(row: bytes) -> bool:
+    try:
+        json.loads(row)
+    except ValueError:
+        return False
+    return True
 
 
 def with_policy(document: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
@@ -79,16 +114,25 @@ def check(settings: Settings, document: dict[str, Any], uid: int) -> str:
     """Refuse what no runner could take, naming the field; returns the priority."""
     from spoolq.requests import accept
 
+    return accept(document, uid, settings).envelope.priority
+
+
+def check_size(document: dict[str, Any]) -> None:
+    """Refuse what cannot be written as a job file, before anything is queued."""
     try:
-        return accept(document, uid, settings).envelope.priority
-    except RequestInvalid as error:
-        raise RequestInvalid(f"cannot submit: {error}. Nothing was queued.", error.field) from None
+        size = len(dump(document))
+    except UnicodeEncodeError:
+        raise RequestInvalid("a value is not UTF-8, so JSON cannot hold it; rename what it names") from None
+    except ValueError:
+        raise RequestInvalid("NaN and Infinity are no JSON numbers; use finite ones") from None
+    if size > MAX_BYTES:
+        raise RequestInvalid(f"the request is larger than {MAX_BYTES} bytes; put data in files and name those")
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
     key, found, value = text.partition("=")
     if not found or not key:
-        raise RequestInvalid(f"option --{option}: {text!r} is not of the form NAME=VALUE", option)
+        raise RequestInvalid(f"option --{option}: {text!r} is not of the form NAME=VALUE; write it so", option)
     return key, value
 
 

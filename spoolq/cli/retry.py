@@ -13,9 +13,9 @@ def command(jobs: JobsArgument, spool: SpoolOption = None, json: JsonOption = Fa
     from spoolq import render
 
     opened = open_spool(spool)
-    records = [opened.record(opened.retry(job).job_id) for job in jobs]
+    said = [{"job_id": opened.record(job)["job_id"], "retry": opened.retry(job)} for job in jobs]
     if json:
-        render.emit_json(records[0] if len(records) == 1 else records)
+        render.emit_json(said[0] if len(said) == 1 else said)
         return
-    for record in records:
-        render.line(f"{record['job_id']} {record['status']}")
+    for answer in said:
+        render.line(f"{answer['job_id']} {answer['retry']}")

@@ -11,32 +11,40 @@ import typer
 
 from spoolq.cli import request_flags
 from spoolq.cli.options import JsonOption, SpoolOption, duration, open_store
-from spoolq.errors import RequestInvalid
+from spoolq.errors import RequestInvalid, SpoolUnusable
 
 if TYPE_CHECKING:
+    from spoolq.names import Stem
     from spoolq.store import Store
+
+#: A document, and what to call where it came from: a file, a line; None for the flags and a command.
+_Sourced = tuple[str | None, dict[str, Any]]
 
 
 def command(
     ctx: typer.Context,
     files: Annotated[list[str] | None, typer.Argument(metavar="[FILE...|-]", help="Job files; - reads stdin.")] = None,
-    model: Annotated[str | None, typer.Option(help="What to evaluate.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="What to evaluate.")] = None,
     tasks: Annotated[str | None, typer.Option(metavar="A,B", help="The benchmarks.")] = None,
     model_args: Annotated[str | None, typer.Option(metavar="K=V,K=V", help="Also as a JSON object.")] = None,
-    limit: Annotated[float | None, typer.Option(help="Samples a task; a fraction below 1.")] = None,
-    num_fewshot: Annotated[int | None, typer.Option(help="Examples in the prompt.")] = None,
-    batch_size: Annotated[str | None, typer.Option(help="A number, or auto.")] = None,
+    limit: Annotated[float | None, typer.Option(metavar="N", help="Samples a task; a share of them below 1.")] = None,
+    num_fewshot: Annotated[int | None, typer.Option(metavar="N", help="Examples in the prompt.")] = None,
+    batch_size: Annotated[str | None, typer.Option(metavar="N", help="A number, or auto.")] = None,
     gen_kwargs: Annotated[str | None, typer.Option(metavar="K=V,K=V", help="For generation.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field of the request.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="lm-eval, lmms-eval, command, or one of your own.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="lm-eval, lmms-eval, command, or your own.")
+    ] = None,
     cwd: Annotated[str | None, typer.Option(metavar="DIR", help="For a command; else where you are.")] = None,
     env: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="For a command.")] = None,
-    priority: Annotated[str, typer.Option(metavar="LEVEL", help="urgent, high, normal or low.")] = "normal",
+    priority: Annotated[str | None, typer.Option(metavar="LEVEL", help="urgent, high, normal or low.")] = None,
     timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Limit of one attempt: 90, 2h30m.")] = None,
     grace: Annotated[str | None, typer.Option(metavar="DURATION", help="From the stop signal to SIGKILL.")] = None,
-    max_attempts: Annotated[int | None, typer.Option(min=1, max=100, help="Runs in all.")] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option(min=1, max=100, metavar="N", help="Runs in all, at most 100.")
+    ] = None,
     retry_on: Annotated[str | None, typer.Option(metavar="A,B", help="lost, exit, signal, timed_out, ...")] = None,
     spool: SpoolOption = None,
     json: JsonOption = False,
@@ -46,78 +54,119 @@ def command(
     FILE holds a JSON object: a bare request, or an envelope with `request` and its policy. Several files, or several
     lines on stdin, are queued all or none.
 
-    Example: spoolq submit --recipe lm-eval --model hf --model-args pretrained=gpt2 --tasks arc_easy --limit 100
+    Example: spoolq submit --model qwen2_5_vl --tasks mme,mmmu_val --limit 8
+
+    Example: spoolq submit --recipe lm-eval --priority high job.json other.json
 
     Example: spoolq submit --timeout 2h -- python eval.py --seed 1
     """
     from spoolq.names import PRIORITIES
 
-    if priority not in PRIORITIES:
+    if priority is not None and priority not in PRIORITIES:
         raise typer.BadParameter(f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority")
-    flags: dict[str, Any] = {
-        "model": model,
-        "tasks": tasks,
-        "model_args": model_args,
-        "limit": limit,
-        "num_fewshot": num_fewshot,
-    }
+    flags = {"model": model, "tasks": tasks, "model_args": model_args, "limit": limit, "num_fewshot": num_fewshot}
     flags |= {"batch_size": batch_size, "gen_kwargs": gen_kwargs, "set": set_ or None}
     policy = {
         "recipe": recipe,
-        "priority": None if priority == "normal" else priority,
-        "timeout": duration(timeout),
-        "grace": duration(grace),
+        "priority": priority,
+        "timeout": _limit(timeout),
+        "grace": duration(grace, "--grace"),
         "max_attempts": max_attempts,
-        "retry_on": retry_on.split(",") if retry_on else None,
+        "retry_on": _outcomes(retry_on),
     }
     policy = {key: value for key, value in policy.items() if value is not None}
     given = {key: value for key, value in flags.items() if value is not None}
     store = open_store(spool)
+    if sum(map(bool, (files, given, ctx.obj is not None))) > 1:
+        raise typer.BadParameter("give files, flags, or a command after --, not two of them")
+    if ctx.obj is None and (cwd is not None or env):
+        raise typer.BadParameter("--cwd and --env are for a command after --; in a file, the request says them")
     if ctx.obj is not None:
-        if files or given:
-            raise typer.BadParameter("give files, flags, or a command after --, not two of them")
-        # Well-formed by construction, so it is not checked again: that would import pydantic.
-        document = request_flags.of_command(list(ctx.obj), cwd, env or [], policy)
-        _publish(store, [(document, priority)], json)
+        # Well-formed by construction, so no recipe checks it: that would import pydantic.
+        with request_flags.refusing():
+            envelope = request_flags.of_command(list(ctx.obj), cwd, env or [], policy)
+        _publish(store, [(None, envelope)], [priority or "normal"], json)
         return
-    if files:
-        if given:
-            raise typer.BadParameter("give files, flags, or a command after --, not two of them")
-        documents = _read_files(files, policy)
-    elif given:
-        documents = [request_flags.of_flags(given, policy)]
-    else:
-        raise typer.BadParameter("nothing to submit: give files, - , --model and --tasks, or -- COMMAND")
-    checked = [(document, request_flags.check(store.settings, document, os.getuid())) for document in documents]
-    _publish(store, checked, json)
+    if not files and not given:
+        raise typer.BadParameter("nothing to submit: give files, -, --model and --tasks, or -- COMMAND")
+    documents = _read_files(files, policy) if files else [(None, _of_flags(given, policy))]
+    priorities = []
+    for source, document in documents:
+        with request_flags.refusing(source):
+            priorities.append(request_flags.check(store.settings, document, os.getuid()))
+    _publish(store, documents, priorities, json)
 
 
-def _read_files(files: list[str], policy: dict[str, Any]) -> list[dict[str, Any]]:
-    documents = []
+def _of_flags(given: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
+    with request_flags.refusing():
+        return request_flags.of_flags(given, policy)
+
+
+def _limit(timeout: str | None) -> float | None:
+    seconds = duration(timeout, "--timeout")
+    if seconds == 0:
+        raise typer.BadParameter(
+            "a time limit is more than 0 s; without the option there is none", param_hint="--timeout"
+        )
+    return seconds
+
+
+def _outcomes(retry_on: str | None) -> list[str] | None:
+    if retry_on is None:
+        return None
+    try:
+        return request_flags.outcomes(retry_on)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--retry-on") from None
+
+
+def _read_files(files: list[str], policy: dict[str, Any]) -> list[_Sourced]:
+    documents: list[_Sourced] = []
     for name in files:
         if name == "-":
             documents.extend(request_flags.of_lines(sys.stdin.buffer.read()))
         else:
-            documents.append(_read_file(name))
-    return [request_flags.with_policy(document, policy) for document in documents]
+            documents.append((name, _read_file(name)))
+    return [(source, request_flags.with_policy(document, policy)) for source, document in documents]
 
 
 def _read_file(name: str) -> dict[str, Any]:
-    from spoolq.documents import parse_object
+    from spoolq.documents import MAX_BYTES, parse_object
 
     try:
-        return parse_object(Path(name).read_bytes(), name)
+        with Path(name).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RequestInvalid(f"cannot read {name}: {error.strerror}. Give the path of a job file, or - .") from None
-    except RequestInvalid as error:
-        raise RequestInvalid(f"cannot submit {name}: {error}. Nothing was queued.", error.field) from None
+        cause = error.strerror or error
+        raise RequestInvalid(
+            f"cannot submit {name}: {cause}. Nothing was queued; give the path of a job file, or -."
+        ) from None
+    with request_flags.refusing(name):
+        return parse_object(data, "it")
 
 
-def _publish(store: Store, documents: list[tuple[dict[str, Any], str]], json: bool) -> None:
-    from spoolq import render
+def _publish(store: Store, documents: list[_Sourced], priorities: list[str], json: bool) -> None:
     from spoolq.submit import publish
 
-    stems = [publish(store, document, level) for document, level in documents]
+    for source, document in documents:
+        with request_flags.refusing(source):
+            request_flags.check_size(document)
+    stems: list[Stem] = []
+    try:
+        for (_, document), level in zip(documents, priorities, strict=True):
+            stems.append(publish(store, document, level))
+    except SpoolUnusable as error:
+        if stems:
+            _print(store, stems, json)  # they are queued, and nobody else would say so
+            cause = str(error).replace("Nothing was queued", "The rest was not queued")
+            raise SpoolUnusable(f"cannot submit all, only {len(stems)} of {len(documents)}: {cause}") from None
+        raise
+    _print(store, stems, json)
+
+
+def _print(store: Store, stems: list[Stem], json: bool) -> None:
+    from spoolq import render
+
     if not json:
         for stem in stems:
             render.line(stem.uuid)

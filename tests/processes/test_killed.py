@@ -27,13 +27,17 @@ def _overlaps(rows: list) -> list:
     ]
 
 
-def _is_ours(process: psutil.Process, word: str = "spoolq") -> bool:
-    """Whether it is watcher, runner or shim (of one role, if *word* says so), not an evaluation."""
+def _command(process: psutil.Process) -> str:
+    """Its command line; empty when it has gone."""
     try:
-        argv = process.cmdline()
+        return " ".join(process.cmdline())
     except psutil.Error:
-        return False
-    return "-m" in argv and any(word in part for part in argv[1:]) and "-c" not in argv
+        return ""
+
+
+def _is_ours(process: psutil.Process, module: str = "-m spoolq") -> bool:
+    """Whether it is watcher, runner or shim (of one role, if *module* says so), not an evaluation."""
+    return module in _command(process)
 
 
 @pytest.mark.parametrize("victims", [["watcher"], ["runner"], ["watcher", "runner"]])
@@ -82,7 +86,7 @@ def test_everything_killed_at_once_is_recovered_by_the_next_run(queue: Queue, li
     # When watcher, runner and shim die together
     for pid in (process.pid, pids["runner"], pids["shim"]):
         os.kill(pid, signal.SIGKILL)
-    left = wait_for(lambda: [p for p in queue.offspring() if "sleep(600)" in " ".join(p.cmdline())])
+    left = wait_for(lambda: [p for p in queue.offspring() if "sleep(600)" in _command(p)])
     # Then the next run kills what was left, and runs the job again
     assert queue.run("--drain").wait(60) == 0
     assert not [p for p in queue.offspring() if p in left]
@@ -148,7 +152,7 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(queue: Queue, l
             wait_for(lambda until=wait_until: time.monotonic() >= until)
             with contextlib.suppress(psutil.NoSuchProcess):
                 dice.choice(ours).send_signal(signal.SIGKILL)
-        if not any(_is_ours(p, "run") for p in queue.offspring()):
+        if not any(_is_ours(p, "-m spoolq run") for p in queue.offspring()):
             queue.run()
         time.sleep(0.02)
     # Then each completed, in one place, and no two were in hand at once

@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 
+#: CLOCK_REALTIME_COARSE of clock_gettime(2), for which Python has no name.
+_REALTIME_COARSE = 5
+
 
 def wait_for(condition: Callable[[], object], timeout: float = 10, what: str = "") -> None:
     """Return once *condition* holds; raises AssertionError when it does not within *timeout* seconds."""
@@ -15,7 +18,7 @@ def wait_for(condition: Callable[[], object], timeout: float = 10, what: str = "
 
 def coarse() -> float:
     """The clock that the kernel stamps files with; it lags the precise one by up to a tick."""
-    return time.clock_gettime(time.CLOCK_REALTIME_COARSE)
+    return time.clock_gettime(_REALTIME_COARSE)
 
 
 def pass_tick() -> None:

@@ -1,0 +1,54 @@
+"""Carry out what people asked for in ``control/`` and may not do themselves, as in a shared spool.
+
+The running job's cancel is its runner's; everything else is done here, by the watcher, after a look at who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spoolq import control, people
+from spoolq.control import Request
+from spoolq.errors import JobNotFound, SpoolqError
+from spoolq.find import find
+from spoolq.jobs import Entry, owner_of
+from spoolq.store import Store
+from spoolq.transitions import TERMINAL, State
+
+
+def turn(store: Store, say: Callable[[str], None]) -> None:
+    """Look at every request once. One that is done, refused or pointless is removed; a running job's cancel stays."""
+    for asked in control.read(store).asked:
+        try:
+            done = _one(store, asked, say)
+        except (SpoolqError, OSError) as error:
+            say(f"cannot {asked.verb} {asked.key[-36:][:8]} for user {asked.uid}: {error}")
+            done = not isinstance(error, OSError)
+        if done:
+            store.disk.unlink(asked.path)
+
+
+def _one(store: Store, asked: Request, say: Callable[[str], None]) -> bool:
+    """Carry out one request; False to leave it where it is."""
+    try:
+        entry = find(store, asked.key)
+    except JobNotFound:
+        return True
+    if not people.may(store, entry, asked.uid):
+        say(f"refused: user {asked.uid} may not {asked.verb} {entry.stem.uuid[:8]} of user {owner_of(store, entry)}")
+        return True
+    if asked.verb == "cancel":
+        return _cancel(store, entry)
+    if asked.verb == "retry":
+        people.retry(store, entry)
+    else:
+        people.prioritise(store, entry, str(control.facts_of(asked).get("level")))
+    return True
+
+
+def _cancel(store: Store, entry: Entry) -> bool:
+    if entry.state is State.RUNNING:
+        return False
+    if entry.state not in TERMINAL:
+        people.cancel(store, entry)
+    return True

@@ -1,0 +1,354 @@
+"""Dropped files: admitted when they are whole, rejected with a readable error when they never become so."""
+
+import errno
+import json
+import os
+import time
+
+import pytest
+from tests.spooltest.faults import LostReplies, Steps, observed, refuse
+from tests.spooltest.jobs import claimed, submitted
+from tests.spooltest.trees import assert_state, places, queue, record_of, set_aside_bytes
+from tests.spooltest.users import NOBODY, needs_root
+from tests.spooltest.waiting import pass_tick
+
+from spoolq import history, requests
+from spoolq.admit import Admission
+from spoolq.documents import MAX_BYTES, MAX_DEPTH
+from spoolq.find import find
+from spoolq.finish import terminal_record
+from spoolq.names import parse_stamp
+from spoolq.settings import Settings
+from spoolq.store import Store
+from spoolq.transitions import State
+
+GOOD = b'{"command": ["true"]}'
+
+
+class Clock:
+    """A monotonic clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def admission(store, clock, said):
+    """Admission as the watcher has it, with the clock in hand; a drop that does not parse rests for 10 s."""
+    return Admission(store, lambda document, uid: requests.accept(document, uid, store.settings), said.append, clock)
+
+
+def drop(store, name: str, data: bytes = GOOD):
+    """A file that a stranger puts into the queue; later than all before it, by the file server's clock."""
+    pass_tick()
+    path = store.layout.drop(name)
+    path.write_bytes(data)
+    return path
+
+
+def only_job(store) -> str:
+    """The id of the one job of the spool."""
+    (job,) = places(store)
+    return job
+
+
+def test_a_whole_drop_becomes_a_job_at_once(store, admission, said):
+    # Given a dropped request
+    drop(store, "my eval.json", b'{ "command":\n["true"] }')
+    # When admission looks
+    assert admission.turn() == 1
+    # Then it is queued, byte for byte, its history says as what it came, and somebody is told
+    job = only_job(store)
+    entry = find(store, job)
+    assert queue(store) == [job]
+    assert store.layout.queued(entry.stem).read_bytes() == b'{ "command":\n["true"] }'
+    (event,) = history.events(store, entry.stem.key)
+    assert (event["event"], event["dropped"], event["uid"]) == ("admitted", "my eval.json", os.getuid())
+    assert said == [f"admitted 'my eval.json' as {job[:8]}"]
+    assert not admission.unsettled and admission.next_look() is None
+    # and the next look finds nothing to do
+    assert admission.turn() == 0
+
+
+def test_drops_are_served_in_the_order_in_which_they_came(store, admission):
+    # Given drops whose names sort the other way round
+    for name in ("c.json", "b.json", "a.json"):
+        drop(store, name)
+    # When they are admitted together, Then they stand in the order of their arrival
+    assert admission.turn() == 3
+    names = [history.events(store, find(store, job).stem.key)[0]["dropped"] for job in queue(store)]
+    assert names == ["c.json", "b.json", "a.json"]
+
+
+def test_a_drop_stands_where_it_came_not_where_it_was_admitted(store, admission):
+    # Given a drop between two submissions, which nobody has looked at yet
+    first = submitted(store)
+    drop(store, "job.json")
+    pass_tick()
+    last = submitted(store)
+    # When it is admitted, Then its place is between them
+    admission.turn()
+    order = queue(store)
+    assert (order[0], order[2]) == (first.uuid, last.uuid) and len(order) == 3
+
+
+def test_an_old_file_that_is_moved_in_is_stamped_with_its_arrival(store, admission, tmp_path):
+    # Given a file of last year, When it is moved into the queue
+    path = tmp_path / "old.json"
+    path.write_bytes(GOOD)
+    os.utime(path, (time.time() - 3e7, time.time() - 3e7))
+    path.rename(store.layout.drop("old.json"))
+    admission.turn()
+    # Then it was created when it came, not when it was written
+    stamp = parse_stamp(find(store, only_job(store)).stem.stamp)
+    assert abs(stamp.timestamp() - time.time()) < 5
+
+
+def test_no_two_drops_get_the_same_stamp(store, admission):
+    # Given many drops in one tick of the file server's clock
+    for number in range(20):
+        store.layout.drop(f"{number:02}.json").write_bytes(GOOD)
+    # When they are admitted, Then each has a moment of its own
+    assert admission.turn() == 20
+    assert len({find(store, job).stem.stamp for job in queue(store)}) == 20
+
+
+@pytest.mark.parametrize("level", ["urgent", "high", "normal", "low"])
+def test_an_envelopes_priority_is_its_place(store, admission, level):
+    drop(store, "job.json", b'{"request": {"command": ["true"]}, "priority": "%s"}' % level.encode())
+    admission.turn()
+    assert find(store, only_job(store)).stem.priority == level
+
+
+def test_what_is_not_whole_yet_is_left_alone_until_it_is(store, admission, clock):
+    # Given a file that is being copied: empty first, then half
+    path = drop(store, "job.json", b"")
+    assert admission.turn() == 0 and admission.unsettled
+    clock.now += 9
+    path.write_bytes(GOOD[:10])
+    assert admission.turn() == 0
+    # When more than the time of rest has passed since the first look, but not since it last changed
+    clock.now += 9
+    assert admission.turn() == 0
+    assert path.read_bytes() == GOOD[:10]
+    # and the copy is then complete, Then it is admitted at once
+    path.write_bytes(GOOD)
+    assert admission.turn() == 1 and not admission.unsettled
+    assert_state(store, only_job(store), State.QUEUED)
+
+
+def test_what_never_becomes_whole_is_rejected_after_its_rest(store, admission, clock, said):
+    # Given half a file
+    drop(store, "job.json", b'{"command": ["tr')
+    assert admission.turn() == 0
+    assert 0 < admission.next_look() <= 10
+    clock.now += 9.99
+    assert admission.turn() == 0
+    # When it has rested for ten seconds
+    clock.now += 0.02
+    assert admission.turn() == 1
+    # Then it failed, its error says where it is wrong, and its bytes are kept
+    job = only_job(store)
+    assert_state(store, job, State.FAILED)
+    record = record_of(store, job)
+    assert (record["outcome"], record["request"], record["submitted_by"]) == ("invalid", {}, os.getuid())
+    assert "cannot take 'job.json': the file is no valid JSON" in record["error"]
+    assert "line 1, column 14" in record["error"] and "submitted." in record["error"]
+    assert set_aside_bytes(store, find(store, job).stem.key) == b'{"command": ["tr'
+    assert [event["event"] for event in history.events(store, find(store, job).stem.key)] == ["admitted", "finished"]
+    assert said[-1].startswith("rejected 'job.json'") and not admission.unsettled
+    assert os.listdir(store.layout.tmp) == []
+    # and it still answers to its name
+    assert find(store, "job.json").stem.uuid == job
+
+
+@pytest.mark.parametrize(
+    ("data", "said_of_it"),
+    [
+        (b"", "empty"),
+        (b"[1]", "a job is one JSON object"),
+        (b'{"a": 1, "a": 2}', "stands twice"),
+        (b'{"command": ["\\ud800"]}', "surrogate"),
+        (b'{"command": ["true"], "x": 1e999}', "too large"),
+        (b'{"a": "' + b"x" * MAX_BYTES + b'"}', "larger than"),
+        (b"\x7fELF", "JSON"),
+        (b"\xff\xfe", "UTF-8"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_can_be_no_document_is_rejected_after_its_rest(store, admission, clock, data, said_of_it):
+    drop(store, "job.json", data)
+    assert admission.turn() == 0
+    clock.now += 11
+    assert admission.turn() == 1
+    assert said_of_it in record_of(store, only_job(store))["error"]
+    assert set_aside_bytes(store, find(store, only_job(store)).stem.key) == data
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"command": []}, "command"),
+        ({"command": ["true"], "colour": "blue"}, "colour"),
+        ({"what": "is this"}, "names no recipe"),
+        ({"request": {"command": ["true"]}, "recipe": "none"}, "none"),
+        ({"request": {"command": ["true"]}, "priorty": "high"}, "priorty"),
+        ({"request": {"command": ["true"]}, "priority": ["high"]}, "priority"),
+        ({"request": {"command": ["true"]}, "timeout": []}, "timeout"),
+        ({"request": {"command": ["true"]}, "timeout": {"h": 1}}, "timeout"),
+        ({"request": 7}, "request"),
+        ({"model": {}, "tasks": 1}, "model"),
+    ],
+    ids=lambda value: json.dumps(value)[:40],
+)
+def test_what_no_recipe_can_take_is_rejected_at_once(store, admission, document, field):
+    # Given a whole document that can be no job, of whatever types
+    drop(store, "job.json", json.dumps(document).encode())
+    # When admission looks, Then it is rejected, naming the field, and the request is in the record
+    assert admission.turn() == 1
+    record = record_of(store, only_job(store))
+    assert record["outcome"] == "invalid" and field in record["error"]
+    inner = document.get("request")
+    assert record["request"] == (inner if isinstance(inner, dict) else document)
+
+
+def test_the_record_of_a_rejected_drop_of_the_deepest_nesting_can_be_read(store, admission):
+    # Given a drop that is nested as deeply as is taken, and is no job
+    drop(store, "job.json", b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH)
+    # When it was rejected, Then its record is one
+    assert admission.turn() == 1
+    entry = find(store, only_job(store))
+    assert terminal_record(store.layout.terminal(State.FAILED, entry.stem.key)) is not None
+
+
+def test_what_is_no_file_is_rejected_whole(store, admission, clock):
+    # Given a folder, a link and a FIFO under a drop's name
+    store.layout.drop("folder.json").mkdir()
+    (store.layout.drop("folder.json") / "inside.json").write_text("{}")
+    store.layout.drop("link.json").symlink_to("/etc/passwd")
+    os.mkfifo(store.layout.drop("fifo.json"))
+    assert admission.turn() == 0
+    clock.now += 11
+    # When they have rested, Then all have failed, nothing was followed or lost, and nothing blocked
+    assert admission.turn() == 3
+    for name, inside in (("folder.json", True), ("link.json", False), ("fifo.json", False)):
+        entry = find(store, name)
+        assert "no regular file" in record_of(store, entry.stem.uuid)["error"]
+        folder = store.layout.run(entry.stem.key).path
+        (original,) = [path for path in folder.iterdir() if path.name.startswith("submitted.")]
+        assert (original / "inside.json").exists() is inside
+    assert os.listdir(store.layout.state(State.QUEUED)) == []
+
+
+def test_what_is_no_drop_is_never_touched(store, admission, clock):
+    # Given a job, and what editors and copying programs leave
+    stem = submitted(store)
+    others = (".job.json", "job.json.part", "job.txt", "README")
+    for name in others:
+        store.layout.drop(name).write_bytes(b"{")
+    # When admission looks for a long time, Then all stays as it was
+    admission.turn()
+    clock.now += 1000
+    assert admission.turn() == 0
+    assert sorted(os.listdir(store.layout.state(State.QUEUED))) == sorted([*others, f"{stem}.json"])
+
+
+@pytest.mark.parametrize("name", ["a b\n\x1b[31m.json", os.fsdecode(b"caf\xe9.json"), "'\"$(x).json", "-rf.json", "ü.json"])
+def test_a_drop_of_any_name_is_admitted(store, admission, name):
+    drop(store, name)
+    assert admission.turn() == 1
+    (event,) = history.events(store, find(store, only_job(store)).stem.key)
+    assert event["dropped"] == name.encode("utf-8", "backslashreplace").decode()
+
+
+def test_a_name_that_nearly_is_a_stem_is_a_drop(store, admission):
+    # Given a file named like a job of a day that does not exist
+    drop(store, "20261931T000000.000000Z-1b4e28ba-2fa1-4d2b-883f-0016d3cca427.json")
+    # When admission looks, Then it becomes a job with a moment of its own
+    assert admission.turn() == 1
+    assert queue(store) != ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"]
+
+
+@needs_root
+def test_the_owner_of_the_file_is_the_submitter(store, admission):
+    # Given a drop of another user in a spool that opens nothing to him
+    os.chown(drop(store, "job.json"), NOBODY, -1)
+    # When it is admitted, Then it is judged as his
+    assert admission.turn() == 1
+    record = record_of(store, only_job(store))
+    assert (record["submitted_by"], record["outcome"]) == (NOBODY, "invalid")
+    assert "not open to user 65534" in record["error"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_one_drop_that_the_disk_refuses_does_not_hold_up_the_others(store, admission, said, code):
+    # Given three drops, and a disk that refuses once
+    for name in ("a.json", "b.json", "c.json"):
+        drop(store, name)
+    with observed(store, Steps(1, refuse(code))):
+        # When admission looks, Then the two others are admitted, and somebody is told
+        assert admission.turn() == 2
+    assert said[0] == f"cannot admit 'a.json': {os.strerror(code)}. It stays where it is."
+    # and when the disk works again, the one that was left is too, as the first
+    assert admission.turn() == 1
+    assert history.events(store, find(store, queue(store)[0]).stem.key)[0]["dropped"] == "a.json"
+
+
+def test_a_lost_reply_admits_once(store, admission):
+    drop(store, "job.json")
+    store.disk = LostReplies(errno.ENOENT)
+    admission.turn()
+    admission.turn()
+    assert queue(store) == [only_job(store)]
+    assert_state(store, only_job(store), State.QUEUED)
+
+
+def test_a_drop_that_is_taken_back_is_forgotten(store, admission, clock):
+    # Given half a file that its owner removes again
+    path = drop(store, "job.json", b"{")
+    admission.turn()
+    path.unlink()
+    # When admission looks, Then nothing waits any more
+    clock.now += 11
+    assert admission.turn() == 0 and not admission.unsettled
+    assert places(store) == {}
+
+
+def test_a_drop_that_vanishes_between_two_looks_at_it_is_no_error(store, admission, said):
+    # Given a drop that is taken back after its history was begun
+    path = drop(store, "job.json")
+    with observed(store, Steps(1, path.unlink)):
+        assert admission.turn() == 0
+    assert places(store) == {} and said == []
+
+
+def test_without_a_rest_it_is_rejected_at_once(spool_path):
+    store = Store(spool_path, host="host-a", settings=Settings(settle=0.0))
+    store.layout.drop("job.json").write_bytes(b"{")
+    admission = Admission(store, lambda document, uid: None)
+    assert admission.turn() == 1
+    assert_state(store, only_job(store), State.FAILED)
+
+
+def test_a_jobs_file_is_never_replaced_by_a_drop(store, admission):
+    # Given running jobs and queued jobs, When drops are admitted, Then the others are untouched
+    one, two = submitted(store), submitted(store)
+    taken = claimed(store, one)
+    for number in range(5):
+        drop(store, f"{number}.json")
+    assert admission.turn() == 5
+    assert len(queue(store)) == 6 and two.uuid in queue(store)
+    assert store.layout.running(taken.running).read_bytes() == taken.data

@@ -1,0 +1,257 @@
+"""Finishes that were killed half-way: published when their job waits for them, kept while somebody may need them."""
+
+import os
+import time
+
+import pytest
+from tests.spooltest.faults import Steps, observed
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.trees import assert_state, places, record_of
+from tests.spooltest.users import in_child
+
+from spoolq.admit import invalid_record
+from spoolq.claims import adopt, reclaim
+from spoolq.finish import finish, set_aside, terminal_record
+from spoolq.jobs import Entry, describe, finals
+from spoolq.names import Running, new_claim
+from spoolq.people import cancel, retry
+from spoolq.replay import LITTER_AGE_S, is_old, replay
+from spoolq.store import Store
+from spoolq.transitions import State
+
+
+def killed_before(store: Store, path_part: str, act, nth: int = 1) -> None:
+    """Do *act* in a process that is killed before its *nth* rename to a path that has *path_part* in it."""
+
+    def run() -> None:
+        renames = []
+
+        def step(name, path):
+            if name == "rename" and path_part in str(path):
+                renames.append(path)
+                if len(renames) == nth:
+                    os._exit(9)
+
+        own = Store(store.root, host=store.host)
+        own.disk.step = step
+        act(own)
+
+    assert in_child(run) == 9
+
+
+def make_old(store: Store, name: str) -> None:
+    """Let a file in `.tmp/` have lain there for more than the age of litter."""
+    past = time.time() - LITTER_AGE_S - 60
+    os.utime(store.layout.temporary(name), (past, past))
+
+
+@pytest.fixture
+def attempt(store):
+    return opened(store, claimed(store, submitted(store)))
+
+
+def test_a_clean_spool_has_nothing_to_replay(store):
+    ended(store, submitted(store))
+    assert replay(store) == 0
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "exit", "cancelled"])
+def test_a_record_left_by_a_killed_finish_is_published(store, attempt, outcome):
+    # Given a runner that was killed between its commit and its record
+    job = attempt.running.stem.uuid
+    state = {"succeeded": State.COMPLETED, "exit": State.FAILED, "cancelled": State.CANCELLED}[outcome]
+    killed_before(store, f"/{state}/", lambda own: conclude_as(own, attempt, outcome), nth=2)
+    target = store.layout.terminal(state, attempt.running.stem.key)
+    assert_state(store, job, state)
+    assert terminal_record(target) is None
+    # When somebody looks already, Then he is shown the record that waits
+    assert describe(store, Entry(state, attempt.running.stem))["outcome"] == outcome
+    # When it is replayed, Then it is in its place, and once more changes nothing
+    assert replay(store) == 1
+    assert record_of(store, job)["outcome"] == outcome
+    assert replay(store) == 0
+    assert os.listdir(store.layout.tmp) == []
+
+
+def test_a_queued_job_whose_cancel_was_killed_is_published_too(store):
+    stem = submitted(store)
+    killed_before(store, "/cancelled/", lambda own: cancel(own, Entry(State.QUEUED, stem)), nth=2)
+    assert replay(store) == 1
+    assert record_of(store, stem.uuid)["outcome"] == "cancelled"
+
+
+def test_the_second_end_of_a_retried_job_is_not_taken_for_its_first(store):
+    # Given a job that failed and was retried: its file is the record of its first end
+    stem = submitted(store)
+    entry = ended(store, stem, "exit")
+    again = opened(store, claimed(store, retry(store, entry)))
+    # When it fails in another way, and the runner is killed between commit and record
+    killed_before(store, "/failed/", lambda own: conclude_as(own, again, "timed_out"), nth=2)
+    # Then neither whoever looks nor the replay takes the old record for the new end
+    assert describe(store, entry)["outcome"] == "timed_out"
+    assert replay(store) == 1
+    assert record_of(store, stem.uuid)["outcome"] == "timed_out"
+    assert record_of(store, stem.uuid)["attempt"] == 2
+
+
+def test_a_record_that_stands_is_never_replaced_by_a_late_one(store, attempt):
+    # Given a runner that was killed before its commit, and another that took the job over and ended it
+    killed_before(store, "/completed/", lambda own: conclude_as(own, attempt, "succeeded"))
+    mine = adopt(store, attempt.running, "gpu1")
+    reclaim(store, mine, "lost", nonce=attempt.origin, attempt=1)
+    ended(store, attempt.running.stem, "exit")
+    assert len(finals(store)) == 1
+    # When what the first one left is replayed, Then the second one's record stays, and the litter goes
+    assert replay(store) == 0
+    assert record_of(store, attempt.running.stem.uuid)["outcome"] == "exit"
+    assert os.listdir(store.layout.tmp) == []
+
+
+@pytest.mark.parametrize("_time", range(6))  # a directory lists its files in any order
+def test_of_two_that_failed_the_one_that_committed_is_published(store, attempt, _time):
+    # Given a runner that was killed before its commit to failed
+    job = attempt.running.stem.uuid
+    killed_before(store, "/failed/", lambda own: conclude_as(own, attempt, "exit"))
+    mine = adopt(store, attempt.running, "gpu1")
+    reclaim(store, mine, "lost", nonce=attempt.origin, attempt=1)
+    # and the next attempt's runner, which was killed between its commit to failed and its record
+    second = opened(store, claimed(store, attempt.running.stem))
+    killed_before(store, "/failed/", lambda own: conclude_as(own, second, "timed_out"), nth=2)
+    # When both are there to be replayed, Then the record is that of the attempt that committed
+    replay(store)
+    replay(store)
+    assert record_of(store, job)["outcome"] == "timed_out"
+    assert record_of(store, job)["attempt"] == 2
+    assert os.listdir(store.layout.tmp) == []
+
+
+def test_a_standing_claims_record_belongs_to_its_owner(store, attempt):
+    # Given a runner that was killed between writing its record and the commit
+    killed_before(store, "/completed/", lambda own: conclude_as(own, attempt, "succeeded"))
+    (left,) = os.listdir(store.layout.tmp)
+    make_old(store, left)
+    # When it is replayed, Then it is left for whoever recovers the claim, however old it is
+    assert replay(store) == 0
+    assert os.listdir(store.layout.tmp) == [left]
+    assert_state(store, attempt.running.stem.uuid, State.RUNNING)
+
+
+def test_a_young_record_of_a_queued_job_may_have_a_living_writer(store):
+    # Given a canceller that stands between his record and his rename
+    stem = submitted(store)
+    killed_before(store, "/cancelled/", lambda own: cancel(own, Entry(State.QUEUED, stem)))
+    (left,) = os.listdir(store.layout.tmp)
+    # When it is replayed, Then it stays, until it is so old that nobody can be writing
+    assert replay(store) == 0 and os.listdir(store.layout.tmp) == [left]
+    make_old(store, left)
+    assert replay(store) == 0 and os.listdir(store.layout.tmp) == []
+    assert_state(store, stem.uuid, State.QUEUED)
+
+
+def test_an_invalid_job_that_was_set_aside_gets_its_record(store):
+    # Given an admission that was killed between moving the original and publishing its record
+    stem = submitted(store)
+    running = claimed(store, stem).running
+    record = invalid_record(store, running, 7, "no")
+    killed_before(
+        store, "/failed/", lambda own: set_aside(own, own.layout.running(running), stem, running, record)
+    )
+    assert places(store) == {}
+    # When it is replayed, Then the job is where it should be
+    assert replay(store) == 1
+    assert record_of(store, stem.uuid)["outcome"] == "invalid"
+    assert os.listdir(store.layout.tmp) == []
+
+
+def test_a_rejection_that_moved_nothing_is_litter(store):
+    # Given an admission that was killed before it moved the original
+    stem = submitted(store)
+    running = Running(stem, new_claim(store.host, "admit"))
+    record = invalid_record(store, running, 7, "no")
+    store.layout.queued(stem).rename(store.layout.drop("x.json"))
+    killed_before(
+        store, "/runs/", lambda own: set_aside(own, own.layout.drop("x.json"), stem, running, record)
+    )
+    (left,) = os.listdir(store.layout.tmp)
+    # When it is replayed, Then nothing is published, and it goes when it is old
+    assert replay(store) == 0 and places(store) == {}
+    make_old(store, left)
+    assert replay(store) == 0 and os.listdir(store.layout.tmp) == []
+    assert store.layout.drop("x.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+def test_a_torn_record_is_never_published(store, attempt, content):
+    # Given a record that a power cut has torn, of a job that has ended and of one that is nowhere
+    ended_job = ended(store, submitted(store))
+    for stem in (ended_job.stem, attempt.running.stem.with_priority("low")):
+        final = store.layout.final(str(Running(stem, new_claim("host-b", "gpu0"))))
+        final.write_bytes(content)
+    # When it is replayed, Then nothing is published or lost
+    assert replay(store) == 0
+    assert record_of(store, ended_job.stem.uuid)["outcome"] == "succeeded"
+    assert_state(store, attempt.running.stem.uuid, State.RUNNING)
+
+
+def test_other_files_in_tmp_are_not_its_business(store):
+    for name in ("x.submit", "x.final", ".final", "notes.txt"):
+        store.layout.temporary(name).write_text("{}")
+        make_old(store, name)
+    assert replay(store) == 0
+    assert len(os.listdir(store.layout.tmp)) == 4
+
+
+def test_replay_while_the_owner_publishes_is_harmless(store, attempt):
+    # Given an owner between his commit and his record, and a sweep that is faster
+    def sweep_first(_step, path):
+        if store_steps["rename"] == 2 and path.parent.name == "completed":
+            store_steps["rename"] += 1
+            replay(Store(store.root, host="host-b"))
+
+    store_steps = {"rename": 0}
+
+    def step(name, path):
+        if name == "rename":
+            store_steps["rename"] += 1
+            sweep_first(name, path)
+
+    # When the owner goes on, Then the record is there, whole
+    store.disk.step = step
+    finishing = store.layout.running(attempt.running)
+    record = {
+        **describe(store, Entry(State.RUNNING, attempt.running.stem, attempt.running.claim)),
+        "status": "completed",
+        "outcome": "succeeded",
+        "completed_at": store.now(),
+    }
+    # (without the lock, as a runner that cannot have it)
+    finish_without_lock(store, finishing, attempt.running, record)
+    assert record_of(store, attempt.running.stem.uuid)["outcome"] == "succeeded"
+    assert os.listdir(store.layout.tmp) == []
+
+
+def finish_without_lock(store, source, running, record):
+    """Finish while the lock is not to be had by anybody else."""
+    import contextlib
+
+    store.locked = lambda **_kwargs: contextlib.nullcontext()
+    finish(store, source, running, record)
+
+
+def test_age_is_judged_by_the_file_servers_clock(spool_path):
+    # Given a host whose clock is ten years ahead, and a file that was made just now
+    store = Store(spool_path, host="host-a", clock=lambda: time.time() + 3e8)
+    store.layout.temporary("x.submit").write_text("")
+    # When its age is asked for, Then it is young; When it has lain for an hour, Then it is old
+    assert not is_old(store, "x.submit")
+    make_old(store, "x.submit")
+    assert is_old(store, "x.submit")
+    assert not is_old(store, "none.submit")
+    # and asking leaves nothing behind
+    assert os.listdir(store.layout.tmp) == ["x.submit"]
+
+
+def test_nothing_is_written_when_nothing_waits(store):
+    with observed(store, Steps()) as steps:
+        replay(store)
+    assert steps.seen == []
