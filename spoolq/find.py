@@ -36,11 +36,13 @@ def _find_once(store: Store, job: str) -> Entry | None:
         newest = max((name for state in _ORDER for name in _names(store, state)), key=_stamp_of, default=None)
         job = _uuid_of(newest) if newest else job
     wanted = job.lower().removesuffix(".json")
-    if _ID.fullmatch(wanted):
+    # `1b.json` is the name of a file before it is the beginning of an id.
+    matches = _by_dropped_name(store, job) if job.endswith(".json") else []
+    if not matches and _ID.fullmatch(wanted):
         matches = list(_by_prefix(store, wanted))
-    else:
+    elif not matches:
         matches = [entry for entry in entries(store, _ORDER) if entry.stem.key == job.removesuffix(".json")]
-        matches = matches or _by_dropped_name(store, job)
+    matches = matches or _by_dropped_name(store, job)
     ids = {entry.stem.uuid: entry for entry in matches}  # the later state wins: it moved while we listed
     if len(ids) > 1:
         raise JobAmbiguous(job, sorted(ids))

@@ -111,7 +111,7 @@ def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
         return {**record, "error": f"cannot read the job's file: {error.strerror}"}
     past = history.events(store, entry.stem.key)
     nonce = running.claim.nonce
-    started = history.last(past, "started", nonce) or history.last(past, "started")
+    started = history.last(past, "started", history.origin(past, nonce))
     record.update(
         submitted_by=status.st_uid,
         worker=running.claim.worker,

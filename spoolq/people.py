@@ -102,6 +102,7 @@ def retry(store: Store, entry: Entry) -> str:
     with _refusals(store, "retry", entry):
         # CRASH: the history first; a line about a retry that did not happen only forgives attempts.
         history.record(store, stem.key, "retried", by=os.getuid())
+        control.clear_cancels(store, stem.key)  # of its last run, or the retry would be cancelled at once
         with store.locked():
             store.disk.rename_new(source, target)
         store.disk.sync_directory(target.parent, source.parent)

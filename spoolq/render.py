@@ -5,21 +5,27 @@ Whatever comes from a job or a log is made harmless first: a terminal obeys what
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 from spoolq.durations import format_duration
 from spoolq.plain import block, one_line
 
 _COLOURS = {"completed": "32", "failed": "31", "cancelled": "33", "running": "36", "bold": "1", "dim": "2"}
 #: Environment names whose values nobody should read over a shoulder.
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|PRIVATE|_KEY$|^KEY$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"TOKEN|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$", re.IGNORECASE
+)
 _MASK = "***"
 
 
@@ -65,9 +71,13 @@ def safe_block(text: str) -> str:
 
 def coloured(text: str, colour: str) -> str:
     """*text* in the colour of a state, or ``bold`` or ``dim``; plain when stdout is no terminal or NO_COLOR is set."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not _is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if colour in _COLOURS else text
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def width() -> int:
@@ -75,32 +85,67 @@ def width() -> int:
     return max(40, shutil.get_terminal_size((80, 24)).columns)
 
 
+def columns(text: str) -> int:
+    """How many columns of a terminal *text* takes: Chinese, Japanese, Korean and emoji take two, accents none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
 def clip(text: str, size: int) -> str:
     """*text* cut to *size* columns, with an ellipsis where something was cut."""
-    return text if len(text) <= size else text[: max(0, size - 1)] + "…"
+    if columns(text) <= size:
+        return text
+    kept = text[: max(0, size - 1)]
+    while kept and columns(kept) > size - 1:
+        kept = kept[:-1]
+    return kept + "…"
+
+
+def fit(text: str, taken: int = 0) -> str:
+    """*text* in what a terminal's line has left beside *taken* columns; all of it where there is no terminal."""
+    return clip(text, max(8, width() - taken)) if _is_terminal() else text
+
+
+def paragraph(text: str) -> str:
+    """*text* wrapped between words to the terminal's width."""
+    return textwrap.fill(text, width(), break_long_words=False, break_on_hyphens=False)
 
 
 def table(
     header: Sequence[str], lines: Iterable[Sequence[Any]], *, right: Iterable[int] = (), flexible: int = -1
 ) -> None:
-    """Columns with two spaces between. The *flexible* column is clipped so that a line fits the terminal."""
+    """Columns with two spaces between; nothing when there are no *lines*.
+
+    On a terminal a line fits: the *flexible* column is clipped, then whatever is widest. A pipe or a file gets it all.
+    """
     cells = [[safe(cell) for cell in row] for row in lines]
-    widths = [max([len(header[n]), *(len(row[n]) for row in cells)]) for n in range(len(header))]
-    flexible %= len(header)
-    others = sum(widths) - widths[flexible] + 2 * (len(header) - 1)
-    if sys.stdout.isatty() or flexible != len(header) - 1:
-        widths[flexible] = min(widths[flexible], max(8, width() - others))
+    if not cells:
+        return
+    widths = [max([len(header[n]), *(columns(row[n]) for row in cells)]) for n in range(len(header))]
+    if _is_terminal():
+        _narrow(widths, flexible % len(header), width() - 2 * (len(header) - 1))
     aligned = set(right)
 
     def row_text(row: Sequence[str]) -> str:
-        parts = [clip(cell, widths[n]) for n, cell in enumerate(row)]
-        return "  ".join(
-            p.rjust(widths[n]) if n in aligned else p.ljust(widths[n]) for n, p in enumerate(parts)
-        ).rstrip()
+        parts = []
+        for n, cell in enumerate(clip(cell, widths[n]) for n, cell in enumerate(row)):
+            blank = " " * (widths[n] - columns(cell))
+            parts.append(blank + cell if n in aligned else cell + blank)
+        return "  ".join(parts).rstrip()
 
     line(coloured(row_text(header), "bold"))
     for row in cells:
         line(row_text(row))
+
+
+def _narrow(widths: list[int], flexible: int, room: int) -> None:
+    """Make *widths* sum to *room* where that leaves every column its 8: the flexible one first, then the widest."""
+    over = sum(widths) - room
+    if over > 0:
+        widths[flexible] = max(min(8, widths[flexible]), widths[flexible] - over)
+    while sum(widths) > room and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
 
 
 def subject(record: Mapping[str, Any]) -> str:
@@ -108,7 +153,7 @@ def subject(record: Mapping[str, Any]) -> str:
     request = record.get("request") or {}
     if isinstance(request.get("command"), list) and request["command"]:
         program, *rest = map(str, request["command"])
-        return safe(" ".join([program.rpartition("/")[2] or program, *rest]))
+        return safe(shlex.join([program.rpartition("/")[2] or program, *rest]))
     tasks = request.get("tasks")
     named = ", ".join(map(str, tasks)) if isinstance(tasks, list) else str(tasks or "")
     model = str(request.get("model") or "")
@@ -116,7 +161,9 @@ def subject(record: Mapping[str, Any]) -> str:
     if isinstance(arguments, Mapping):
         which = next((str(arguments[key]) for key in ("pretrained", "model", "path") if key in arguments), "")
         model = f"{model} {which}".strip()
-    return safe(f"{model}: {named}" if named else model or " ".join(f"{k}={v}" for k, v in request.items()))
+    if model or named:
+        return safe(f"{model}: {named}" if named else model)
+    return safe(" ".join([str(record.get("recipe") or ""), *(f"{key}={value}" for key, value in request.items())]))
 
 
 def progress_text(progress: Mapping[str, Any] | None) -> str:
@@ -141,23 +188,41 @@ def local_time(moment: str | None) -> str:
 
 
 class LogFilter:
-    """A log's bytes for a terminal: colours and carriage returns stay, other escape sequences go.
+    """A log's bytes for a terminal: text and colours stay, and tabs, backspaces, carriage returns and newlines.
 
-    Keeps back an escape sequence that the end of a chunk cuts in two.
+    Whatever else a terminal obeys goes, and bytes that are no UTF-8 become U+FFFD. What comes out does not depend on
+    how the bytes were cut into chunks: an escape sequence that a chunk's end cuts in two is kept back.
     """
 
-    _UNSAFE = re.compile(
-        rb"\x1b(?!\[[0-9;:]*m)(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])?"
-        rb"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]"
+    _STRING = "\x1b[P\\]X^_]|[\x90\x98\x9d-\x9f]"  # title, hyperlink, clipboard, picture: what is told, not shown
+    _SHOWN = "[^\x00-\x1f\x7f-\x9f]*"
+    _OBEYED = re.compile(
+        "(?P<colour>\x1b\\[[0-9;:]{0,64}m)"
+        "|(?:\x1b\\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+        f"|(?:{_STRING}){_SHOWN}"
+        "|\x1b[ -/]{0,8}[0-~]"
+        "|[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f]"
     )
-    _CUT = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,256})?\Z")
+    _CUT = re.compile(rf"(?P<string>{_STRING}){_SHOWN}\Z" "|(?:\x1b(?:\\[[0-?]{0,64})?|\x9b[0-?]{0,64})[ -/]{0,8}\\Z")
 
     def __init__(self) -> None:
-        self._held = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self._colour = False
 
     def feed(self, chunk: bytes) -> bytes:
         """The harmless form of the next bytes."""
-        data = self._held + chunk
-        cut = self._CUT.search(data)
-        self._held = data[cut.start() :] if cut else b""
-        return self._UNSAFE.sub(b"", data[: cut.start()] if cut else data)
+        text = self._held + self._decoder.decode(chunk)
+        cut = self._CUT.search(text)
+        self._held = (cut["string"] or cut[0]) if cut else ""
+        return self._OBEYED.sub(self._keep, text[: cut.start()] if cut else text).encode()
+
+    def end(self) -> bytes:
+        """What sets the colour back that the log left on; nothing when it left none."""
+        return b"\x1b[0m" if self._colour else b""
+
+    def _keep(self, match: re.Match[str]) -> str:
+        if not match["colour"]:
+            return ""
+        self._colour = match[0] not in ("\x1b[m", "\x1b[0m")
+        return match[0]

@@ -113,12 +113,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    """Say why on stderr, in one line's worth, after what is on its way to stdout; returns *code*."""
+    """Say why, in one line on stderr, once what was for stdout is out; returns *code*."""
     try:
         sys.stdout.flush()
     except OSError:
         _close_stdout()
-    sys.stderr.write(f"spoolq: {message}\n")
+    from spoolq.plain import one_line
+
+    sys.stderr.write(f"spoolq: {one_line(message)}\n")
     return code
 
 

@@ -35,7 +35,7 @@ def command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """See it at work: makes a spool, starts a runner, drops files into it, shows the queue and the scores.
+    """See it at work: a spool, a runner, files dropped, and scores.
 
     With lm-eval installed two of the files are real evaluations (offline, without a GPU). Takes under two minutes.
 
@@ -51,7 +51,7 @@ def command(
     say = _talk if json else _line
     say(f"A spool is a directory tree. This one is {place / 'spool'}\n")
     if not harness_installed():
-        say(f"lm-eval is not installed here, so its two evaluations are left out. This installs it:\n  {INSTALL}\n")
+        say(f"lm-eval is not installed here, so its two evaluations are left out.\nThis installs it:\n  {INSTALL}\n")
     runner = _start_runner(place)
     try:
         files = drops(sys.executable)
@@ -123,7 +123,7 @@ def _report(spool: Spool, place: Path, done: bool, json: bool) -> None:
         said = str(record["error"])
         cause, found_log, log = said.partition(". Last lines of ")
         last = f". Its log ends: {log.splitlines()[-1]}" if found_log else ""
-        render.line(f"\n{kind} {record['job_id'][:8]}: {render.safe(cause + last)}")
+        render.line("\n" + render.paragraph(f"{kind} {record['job_id'][:8]}: {render.safe(cause + last)}"))
     script = Path(sys.executable).with_name("spoolq")
     command = "spoolq" if shutil.which("spoolq") else str(script) if script.exists() else f"{sys.executable} -m spoolq"
     where = f"--spool {place / 'spool'}"

@@ -30,4 +30,4 @@ def command(
         render.emit_json({"spool": str(path), "made": [str(directory) for directory in made], "shared": shared})
         return
     render.line(f"{'made' if made else 'nothing missing in'} {path}")
-    render.talk(f"Drop a job:  cp job.json {path}/queued/    Run:  spoolq run --spool {path}")
+    render.talk(f"Drop a job:  cp job.json {path}/queued/\nRun:         spoolq run --spool {path}")

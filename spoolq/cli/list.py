@@ -18,7 +18,9 @@ def command(
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List jobs: running, then queued in the order of service, then ended ones, newest first.
+    """List jobs: running, queued in the order of service, ended.
+
+    Ended ones come by state, completed, failed, cancelled, the newest of each first.
 
     Example: spoolq list --state failed --limit 5
     """
@@ -37,5 +39,8 @@ def command(
         position = record["position_in_queue"]
         what = f"{record['status']} {position}" if position is not None else record["status"]
         outcome = record["outcome"] if record["outcome"] not in (None, "succeeded", "cancelled") else ""
-        lines.append([record["job_id"][:8], what, outcome, took, record["recipe"] or "", render.subject(record)])
+        subject = render.subject(record) or record["error"] or ""
+        lines.append([record["job_id"][:8], what, outcome, took, record["recipe"] or "", subject])
     render.table(["job", "state", "outcome", "took", "recipe", "what"], lines, right=[3])
+    if not lines:
+        render.talk("no jobs" if state is None else f"no {' or '.join(state)} jobs")

@@ -30,6 +30,7 @@ def command(
     from spoolq import find, render
     from spoolq.logs import exit_code, read_tail
     from spoolq.logs import follow as follow_log
+    from spoolq.transitions import ACTIVE, State
 
     store = open_store(spool)
     entry = find.find(store, job)
@@ -41,9 +42,10 @@ def command(
     if not follow:
         _copy(read_tail(log, lines))
         if not log.exists():
-            render.talk(f"spoolq: job {entry.stem.uuid} is {entry.state} and has no log (follow it with -f)")
+            hint = " yet (-f waits for it)" if entry.state in ACTIVE else ""
+            render.talk(f"spoolq: job {entry.stem.uuid[:8]} is {entry.state} and has no log{hint}")
         return
-    if entry.state.value == "queued":
+    if entry.state is State.QUEUED:
         render.talk(f"spoolq: job {entry.stem.uuid[:8]} is queued; waiting for it to start")
     record = _copy(follow_log(store, entry.stem.uuid, lines))
     if record is not None:
@@ -56,9 +58,14 @@ def _copy(chunks: Any) -> dict[str, Any] | None:
     from spoolq.render import LogFilter
 
     harmless = LogFilter() if sys.stdout.isatty() else None
-    for chunk in chunks:
-        if isinstance(chunk, dict):
-            return chunk
-        sys.stdout.buffer.write(harmless.feed(chunk) if harmless else chunk)
-        sys.stdout.buffer.flush()
+    try:
+        for chunk in chunks:
+            if isinstance(chunk, dict):
+                return chunk
+            sys.stdout.buffer.write(harmless.feed(chunk) if harmless else chunk)
+            sys.stdout.buffer.flush()
+    finally:
+        if harmless:
+            sys.stdout.buffer.write(harmless.end())
+            sys.stdout.buffer.flush()
     return None

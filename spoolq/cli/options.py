@@ -46,6 +46,17 @@ def open_spool(spool: Path | None) -> Spool:
     return Spool(root(spool))
 
 
+def allowed(store: Store, jobs: list[str], move: str) -> list[str]:
+    """The ids of *jobs*, each once, when every one exists and its state allows *move*: one that does not stops all."""
+    from spoolq.find import find
+    from spoolq.transitions import check
+
+    entries = [find(store, job) for job in jobs]
+    for entry in entries:
+        check(move, entry.stem.uuid, entry.state)
+    return list(dict.fromkeys(entry.stem.uuid for entry in entries))
+
+
 def duration(value: str | None, option: str) -> float | None:
     """Seconds of a duration given as *option*; a usage error (exit 2) when it is none."""
     if value is None:

@@ -6,7 +6,9 @@ from spoolq.cli.options import JobArgument, JsonOption, SpoolOption, open_store
 
 
 def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = False) -> None:
-    """How many queued jobs are served before this one: 0 is the next. Exit 4 when it is not queued.
+    """How many queued jobs are served before this one.
+
+    0 is the next. Exit 4 when it is not queued.
 
     Example: spoolq position 1b4e28ba
     """

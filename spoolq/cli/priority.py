@@ -15,7 +15,9 @@ def command(
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Move a queued job to another priority, among whose jobs it keeps the place of its age; prints its position.
+    """Give a queued job another priority; prints its new position.
+
+    Among the jobs of that priority it keeps the place of its age.
 
     Example: spoolq priority last urgent
     """

@@ -24,9 +24,10 @@ def command(
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Remove ended jobs with their logs and outputs; prints what was freed. Safe in cron beside a running queue.
+    """Remove ended jobs with their logs and outputs; prints them.
 
-    Queued and running jobs are never touched. With both limits, a job goes only when it is past both.
+    Safe in cron beside a running queue. Queued and running jobs are never touched. With both limits, a job goes only
+    when it is past both.
 
     Example: spoolq prune --older-than 30d --keep 100 --state failed --dry-run
     """
@@ -52,4 +53,13 @@ def command(
     for key in report.orphans:
         render.line(f"{verb} run folder without a job {key}")
     count = sum(len(ids) for ids in report.jobs.values())
-    render.line(f"{verb} {count} jobs, {report.bytes / 1e6:.1f} MB; kept {report.kept}")
+    noun = "job" if count == 1 else "jobs"
+    render.line(f"{verb} {count} {noun}, {_size(report.bytes)}; kept {report.kept}")
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

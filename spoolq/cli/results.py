@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spoolq.cli.options import JsonOption, SpoolOption, open_store
+
+if TYPE_CHECKING:
+    from spoolq.results import Row
 
 
 class Form(StrEnum):
@@ -29,14 +33,18 @@ def command(
 ) -> None:
     """The scores of completed jobs.
 
+    A pipe or a file gets whole lines; on a terminal they are cut to fit.
+
     Example: spoolq results --compare 1b4e28ba 9c1d22aa
     """
     from spoolq import render, results
 
+    if compare and form in (Form.CSV, Form.MD):
+        raise typer.BadParameter("--compare prints a table, or JSON", param_hint="--format")
     records = results.completed(open_store(spool), jobs or [])
     found = results.rows(records)
     if json or form is Form.JSON:
-        render.emit_json([asdict(row) for row in found])
+        render.emit_json(_compared(found) if compare else [asdict(row) for row in found])
     elif form is Form.CSV:
         render.line(results.to_csv(found).rstrip("\n"))
     elif form is Form.MD:
@@ -52,6 +60,28 @@ def command(
             for row in found
         ]
         render.table(["job", "model", "task", "metric", "value", "stderr"], cells, right=[4, 5], flexible=1)
-        without = sum(1 for record in records if not record["metrics"])
-        if without:
-            render.talk(f"without metrics: {without} (spoolq show JOB)")
+    if form is Form.TABLE and not json:
+        _without(records)
+
+
+def _compared(found: Sequence[Row]) -> list[dict[str, Any]]:
+    from spoolq import results
+
+    ids, lines = results.compare(found)
+    documents = []
+    for task, metric, *values in lines:
+        document = {"task": task, "metric": metric, "values": dict(zip(ids, values, strict=False))}
+        documents.append({**document, "difference": values[2]} if len(ids) == 2 else document)
+    return documents
+
+
+def _without(records: Sequence[dict[str, Any]]) -> None:
+    """Say which jobs have no line, and why a table may be empty."""
+    from spoolq import render
+
+    ids = [record["job_id"][:8] for record in records if not record["metrics"]]
+    if ids:
+        shown = ", ".join(ids[:4]) + (", …" if len(ids) > 4 else "")
+        render.talk(f"{len(ids)} {'job' if len(ids) == 1 else 'jobs'} without scores: {shown} (spoolq show JOB)")
+    elif not records:
+        render.talk("no completed jobs")

@@ -20,7 +20,7 @@ def command(
         bool, typer.Option("--json", help="At the end, the counts as one JSON document on stdout.")
     ] = False,
 ) -> None:
-    """Watch the spool and run its jobs, one after another in each slot.
+    """Watch the spool and run its jobs, one after another in a slot.
 
     Stays in the foreground. SIGTERM or Ctrl-C lets the job in hand finish; a second one stops and requeues it. Started
     twice for one slot, the second waits, and says who holds it. Without --slots: `slots` of spoolq.toml, else one slot
@@ -52,6 +52,8 @@ def _slots(given: list[str]) -> dict[str, str | None]:
     for text in given:
         name, named, devices = text.partition("=")
         if not is_slot(name) or name in slots:
-            raise typer.BadParameter(f"{text!r}: a slot's name is 1 to 32 of a-z, 0-9, _ and -, each named once")
+            raise typer.BadParameter(
+                f"{text!r}: a slot's name is 1 to 32 of a-z, 0-9, _ and -, each named once", param_hint="--slots"
+            )
         slots[name] = devices if named else None
     return slots

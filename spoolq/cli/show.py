@@ -36,8 +36,10 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
         )
     if record["error"]:
         render.line(f"\n{render.coloured('error', 'bold')}\n{render.safe_block(record['error'])}")
-    render.line(f"\n{render.coloured('history', 'bold')}")
-    for event in opened.history(record["job_id"]):
+    past = opened.history(record["job_id"])
+    if past:
+        render.line(f"\n{render.coloured('history', 'bold')}")
+    for event in past:
         extra = " ".join(
             f"{key}={event[key]}" for key in ("attempt", "worker", "outcome", "reason", "dropped") if key in event
         )
@@ -53,38 +55,47 @@ _FACTS = (
     "attempt",
     "exit_code",
     "signal",
-    "peak_memory_mib",
     "submitted_by",
-    "run_dir",
 )
 
 
 def _facts(record: dict[str, Any]) -> None:
     from spoolq import render
 
+    def fact(name: str, value: Any) -> None:
+        render.line(f"  {name.replace('_', ' '):<12} {render.safe(value)}")
+
     state = render.coloured(record["status"], record["status"])
     outcome = f" ({record['outcome']})" if record["outcome"] not in (None, "succeeded") else ""
     render.line(f"{record['job_id']}  {state}{outcome}")
     if record["position_in_queue"] is not None:
-        render.line(f"  position      {record['position_in_queue']}")
+        fact("position", record["position_in_queue"])
     for name in ("created_at", "started_at", "completed_at"):
         if record[name]:
-            render.line(f"  {name[:-3]:<12}  {render.local_time(record[name])}")
+            fact(name.removesuffix("_at"), render.local_time(record[name]))
     if record["started_at"]:
-        render.line(f"  {'took':<12}  {render.age(record['started_at'], record['completed_at'])}")
+        fact("took", render.age(record["started_at"], record["completed_at"]))
     if record["progress"]:
-        render.line(f"  {'progress':<12}  {render.progress_text(record['progress'])}")
+        fact("progress", render.progress_text(record["progress"]))
     for name in _FACTS:
         if record[name] not in (None, 0):
-            render.line(f"  {name.replace('_mib', ' (MiB)').replace('_', ' '):<12}  {render.safe(record[name])}")
+            fact(name, record[name])
+    if record["peak_memory_mib"]:
+        fact("peak_memory", f"{record['peak_memory_mib']} MiB")
+    fact("run_dir", record["run_dir"])
 
 
 def _tree(value: dict[str, Any]) -> None:
     import json
+    import shlex
 
     from spoolq import render
 
     for key, inner in value.items():
-        if inner not in (None, {}, []):
+        if inner in (None, {}, []):
+            continue
+        if key == "command" and isinstance(inner, list):
+            text = shlex.join(map(str, inner))
+        else:
             text = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
-            render.line(f"  {render.safe(key):<12}  {render.safe(text)}")
+        render.line(f"  {render.safe(key):<12} {render.safe(text)}")

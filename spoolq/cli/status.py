@@ -33,7 +33,8 @@ def command(
     if seen["waiting"]:
         render.line("\n" + render.coloured("waiting", "bold"))
         for record in seen["waiting"]:
-            _waiting(record)
+            # Why the queue is paused stands above, once.
+            _waiting({**record, "reason": "paused"} if seen["paused"] else record)
         left = seen["queue_size"] - len(seen["waiting"])
         if left > 0:
             render.line(f"     … and {left} more (spoolq list --state queued)")
@@ -53,14 +54,16 @@ def _counts(seen: dict[str, Any]) -> None:
         pause = seen["pause"] or {}
         why = f": {render.safe(pause['reason'])}" if pause.get("reason") else ""
         since = f" {render.age(pause.get('at'))} ago" if pause.get("at") else ""
-        render.line(render.coloured(f"paused{since}{why} (spoolq resume)", "cancelled"))
+        text = render.fit(f"paused{since}{why}", len(" (spoolq resume)")) + " (spoolq resume)"
+        render.line(render.coloured(text, "cancelled"))
     if seen["drops"]:
         count = seen["drops"]
-        noun = "file is" if count == 1 else "files are"
+        noun = "file" if count == 1 else "files"
         render.line(f"{count} dropped {noun} not admitted yet (not complete, or nobody runs `spoolq run`)")
     idle = [slot for slot, held in seen["slots"].items() if not held]
     if idle:
-        render.line(render.coloured(f"no runner here for {', '.join(idle)}", "dim"))
+        noun = "slot" if len(idle) == 1 else "slots"
+        render.line(render.coloured(render.fit(f"no runner on this host for {noun} {', '.join(idle)}"), "dim"))
 
 
 def _running(record: dict[str, Any]) -> None:
@@ -68,7 +71,7 @@ def _running(record: dict[str, Any]) -> None:
 
     lasted = render.age(record["started_at"]) or "starting"
     head = f"  {record['job_id'][:8]}  {lasted:>6}  {record['worker']}  "
-    render.line(head + render.clip(render.subject(record), max(10, render.width() - len(head))))
+    render.line(render.fit(head + render.subject(record)))
     facts = [render.progress_text(record["progress"])]
     if record["attempt"] > 1:
         facts.append(f"attempt {record['attempt']}")
@@ -76,7 +79,7 @@ def _running(record: dict[str, Any]) -> None:
         facts.append(f"heartbeat {render.age(record['heartbeat_at'])} ago")
     said = ", ".join(fact for fact in facts if fact)
     if said:
-        render.line(render.clip(f"            {said}", render.width()))
+        render.line(render.fit(f"            {said}"))
 
 
 def _waiting(record: dict[str, Any]) -> None:
@@ -85,6 +88,5 @@ def _waiting(record: dict[str, Any]) -> None:
     level = "" if record["priority"] == "normal" else f"{record['priority']} "
     head = f"  {record['position_in_queue']:>2}  {record['job_id'][:8]}  {level}"
     reason = f"  ({render.safe(record['reason'])})"
-    room = render.width() - len(head) - len(reason)
-    text = render.clip(render.subject(record), max(10, room))
-    render.line(render.clip(head + text + render.coloured(reason, "dim"), 400))
+    text = render.fit(render.subject(record), len(head) + len(reason))
+    render.line(head + text + render.coloured(reason, "dim"))

@@ -64,8 +64,8 @@ def command(
 
     if priority is not None and priority not in PRIORITIES:
         raise typer.BadParameter(f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority")
-    flags = {"model": model, "tasks": tasks, "model_args": model_args, "limit": limit, "num_fewshot": num_fewshot}
-    flags |= {"batch_size": batch_size, "gen_kwargs": gen_kwargs, "set": set_ or None}
+    flags: dict[str, Any] = {"model": model, "tasks": tasks, "model_args": model_args, "limit": limit}
+    flags |= {"num_fewshot": num_fewshot, "batch_size": batch_size, "gen_kwargs": gen_kwargs, "set": set_ or None}
     policy = {
         "recipe": recipe,
         "priority": priority,
@@ -87,9 +87,9 @@ def command(
             envelope = request_flags.of_command(list(ctx.obj), cwd, env or [], policy)
         _publish(store, [(None, envelope)], [priority or "normal"], json)
         return
-    if not files and not given:
+    if not files and not given and recipe is None:
         raise typer.BadParameter("nothing to submit: give files, -, --model and --tasks, or -- COMMAND")
-    documents = _read_files(files, policy) if files else [(None, _of_flags(given, policy))]
+    documents: list[_Sourced] = _read_files(files, policy) if files else [(None, _of_flags(given, policy))]
     priorities = []
     for source, document in documents:
         with request_flags.refusing(source):

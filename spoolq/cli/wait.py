@@ -17,7 +17,7 @@ def command(
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Wait until jobs have ended: exit 0 when they completed, 1 when one did not.
+    """Wait until jobs have ended: exit 0 when they completed, else 1.
 
     Example: spoolq wait --timeout 8h last
     """

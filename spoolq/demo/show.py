@@ -83,7 +83,7 @@ class _Bars:
 
     def _move(self, bar: Any, record: Mapping[str, Any], what: str, fields: Mapping[str, Any]) -> None:
         task = next(one for one in self.progress.tasks if one.id == bar)
-        if record["status"] == "running" and not task.started:
+        if record["status"] != "queued" and not task.started:
             self.progress.start_task(bar)
         percent = (record["progress"] or {}).get("percent", 0)
         done = 100 if record["outcome"] else percent
