@@ -6,6 +6,7 @@ for `settle` seconds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -20,12 +21,10 @@ from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.files import GONE, read_regular
 from spoolq.finish import set_aside
 from spoolq.jobs import blank
-from spoolq.names import PRIORITIES, Running, Stem, is_drop, new_claim, new_stem
+from spoolq.names import ADMIT_SLOT, PRIORITIES, Running, Stem, is_drop, new_claim, new_stem
 from spoolq.store import Store
 from spoolq.transitions import State
 
-#: The slot in the claim of a rejected drop's record.
-ADMIT_SLOT = "admit"
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -104,7 +103,10 @@ class Admission:
     def _read(self, name: str, status: _Status) -> tuple[dict[str, Any], _Status]:
         if not stat.S_ISREG(status.mode):
             raise RequestInvalid("it is no regular file; a job is one file of JSON")
-        data, fresh = read_regular(self.store.layout.drop(name), MAX_BYTES)
+        try:
+            data, fresh = read_regular(self.store.layout.drop(name), MAX_BYTES)
+        except PermissionError:
+            raise RequestInvalid("it may not be read by the runner; drop it readable (chmod g+r)") from None
         return parse_object(data), _Status(fresh)
 
     def _rested(self, name: str, status: _Status) -> bool:
@@ -128,11 +130,25 @@ class Admission:
         try:
             with self.store.locked(insist=False, warn=self.say):
                 self.store.disk.rename_new(self.store.layout.drop(name), self.store.layout.queued(stem))
-        except FileNotFoundError:  # RACE: another watcher admitted it
-            self.store.disk.remove_tree(self.store.layout.run(stem.key).path)
-            return
+        except OSError as error:
+            if not self._landed(stem):
+                self._forget(stem)
+                if error.errno in GONE:  # RACE: another watcher admitted it
+                    return
+                raise
         self.store.disk.sync_directory(self.store.layout.state(State.QUEUED))
         self.say(f"admitted {_printable(name)!r} as {stem.uuid[:8]}")
+
+    def _landed(self, stem: Stem) -> bool:
+        """RACE: whether the rename was done all the same: an NFS client may report ENOENT for it."""
+        return any(stem.key in name for state in State for name in self.store.names(state))
+
+    def _forget(self, stem: Stem) -> None:
+        """Take back the run folder of an admission that did not happen; only what it made itself."""
+        run = self.store.layout.run(stem.key)
+        with contextlib.suppress(OSError):
+            self.store.disk.unlink(run.history)
+            run.path.rmdir()
 
     def _reject(self, name: str, status: _Status, cause: str, document: Mapping[str, Any] | None) -> None:
         stem: Stem = new_stem(self._stamp(status))

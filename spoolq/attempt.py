@@ -15,7 +15,7 @@ from typing import Any
 
 from spoolq import control, environment, history, process, requests
 from spoolq.admit import invalid_record
-from spoolq.claims import Claimed, reclaim, requeue
+from spoolq.claims import Claimed, reclaim, requeue, stands
 from spoolq.errors import ClaimLost
 from spoolq.finish import finish, set_aside
 from spoolq.jobs import blank
@@ -27,6 +27,7 @@ from spoolq.plain import block
 from spoolq.recipes import Place
 from spoolq.requests import Job
 from spoolq.store import Store
+from spoolq.transitions import State
 
 Say = Callable[[str], None]
 _DISK_RETRY_S = 1.0
@@ -86,18 +87,18 @@ def open_attempt(store: Store, claimed: Claimed, job: Job, shim: int) -> Attempt
         shim=shim,
         shim_start=process.start_time(shim),
         boot=process.boot_id(),
+        since=claimed.since,
     )
     run = store.layout.run(running.stem.key)
-    since = run.history.stat().st_mtime
-    if number > 1:
-        _put_by(store, run, number - 1)
+    _put_by(store, run, number - 1)
     store.disk.make_directory(run.partial)
-    return Attempt(running, running.claim.nonce, job, number, since)
+    return Attempt(running, running.claim.nonce, job, number, claimed.since)
 
 
 def _put_by(store: Store, run: RunDir, number: int) -> None:
     """Keep what an earlier attempt printed and wrote, out of the next one's way."""
-    for source, target in ((run.log, run.old_log(number)), (run.partial, run.old_partial(number))):
+    old = ((run.log, run.old_log), (run.partial, run.old_partial), (run.output, run.old_output))
+    for source, target in ((source, place(number)) for source, place in old):
         if source.exists():
             store.disk.rename(source, target)
 
@@ -145,7 +146,7 @@ def conclude(
     """
     while True:
         try:
-            return _conclude_once(store, attempt, end, say)
+            return conclude_once(store, attempt, end, say)
         except ClaimLost as error:
             say(f"{attempt.short} fenced: {error}")
             return None
@@ -156,11 +157,14 @@ def conclude(
             time.sleep(_DISK_RETRY_S)
 
 
-def _conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdict | None:
+def conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdict | None:
+    """`conclude`, one try; raises ClaimLost, and OSError when the disk refuses."""
     running, key = attempt.running, attempt.running.stem.key
     cancelled = control.read(store).cancels(key, attempt.job.submitted_by)
+    if not stands(store, running):  # before anything is touched: the run folder may be somebody else's by now
+        raise ClaimLost("its claim was taken away")
     if end.stopped == "fenced":
-        raise ClaimLost("its claim was taken away, or its heartbeat could not be written in time")
+        return lose(store, attempt, "its heartbeat could not be written in time", end.started_at, say)
     if end.stopped in ("requeue", "signal") and not cancelled:
         requeue(store, running, f"stopped by {end.stopped}", nonce=attempt.origin, started=True, warn=say)
         say(f"requeued {attempt.short}")
@@ -171,6 +175,18 @@ def _conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdic
         say(f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}; back in queue")
         return None
     write_verdict(store, attempt, verdict, end.started_at, say)
+    return verdict
+
+
+def lose(store: Store, attempt: Attempt, cause: str, started_at: str | None, say: Say) -> Verdict | None:
+    """The attempt is lost: back into the queue if it may run again (None), else ended as ``lost``."""
+    if may_run_again(store, attempt, "lost"):
+        reclaim(store, attempt.running, "lost", nonce=attempt.origin, attempt=attempt.number, warn=say)
+        say(f"reclaimed {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts} was lost: {cause}")
+        return None
+    text = f"Evaluation was lost: {cause}; attempt {attempt.number} was the last"
+    verdict = Verdict(State.FAILED, "lost", text)
+    write_verdict(store, attempt, verdict, started_at, say)
     return verdict
 
 

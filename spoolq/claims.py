@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spoolq import history
-from spoolq.documents import MAX_BYTES
 from spoolq.errors import ClaimLost
 from spoolq.files import GONE, names_in, read_regular
 from spoolq.names import Running, Stem, new_claim, parse_running
@@ -19,12 +18,15 @@ from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
 Warn = Callable[[str], None]
+#: The largest claimed file that is read, in bytes: a retried record is larger than the request in it.
+MAX_CLAIMED = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claimed job: its name, the bytes read once after the claim, and its owner's uid.
+    """A claimed job: its name, the bytes read once after the claim, its owner's uid, and when it was claimed.
 
+    *since* is that moment in POSIX seconds of the file server: the file's ctime, which the claiming rename set.
     *fault* says why the file cannot be a job (no regular file, too large, a second one of that name); *data* is then
     empty.
     """
@@ -32,6 +34,7 @@ class Claimed:
     running: Running
     data: bytes
     uid: int
+    since: float
     fault: str | None = None
 
 
@@ -50,25 +53,33 @@ def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Clai
             if error.errno in GONE:
                 return None
             raise
-    store.disk.sync_directory(store.layout.state(State.RUNNING), store.layout.state(State.QUEUED))
+    try:
+        store.disk.sync_directory(store.layout.state(State.RUNNING), store.layout.state(State.QUEUED))
+    except OSError:
+        back(store, running, warn)  # nothing was started: what may not be durable is not run
+        raise
     return read_claimed(store, running)
 
 
 def read_claimed(store: Store, running: Running) -> Claimed:
     """Read a claimed file once; raises ClaimLost when the claim is gone."""
     path = store.layout.running(running)
+    uid, since, data, fault = os.getuid(), 0.0, b"", None
     try:
         status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return Claimed(running, b"", status.st_uid, f"it is a {_kind(status.st_mode)}, not a regular file")
-        data, status = read_regular(path, MAX_BYTES)
+        uid, since = status.st_uid, status.st_ctime
+        if stat.S_ISREG(status.st_mode):
+            data, _ = read_regular(path, MAX_CLAIMED)
+        else:
+            fault = f"it is a {_kind(status.st_mode)}, not a regular file"
     except OSError as error:
         if error.errno in GONE and not stands(store, running):
             raise ClaimLost(f"the claim of {running.stem.key} was taken away") from None
-        return Claimed(running, b"", os.getuid(), f"it cannot be read: {error.strerror}")
-    if len(data) > MAX_BYTES:
-        return Claimed(running, b"", status.st_uid, f"it is larger than {MAX_BYTES} bytes")
-    return Claimed(running, data, status.st_uid, _double(store, running))
+        fault = f"it cannot be read: {error.strerror}"
+    if len(data) > MAX_CLAIMED:
+        fault = f"it is larger than {MAX_CLAIMED} bytes"
+    fault = fault or _double(store, running)
+    return Claimed(running, b"" if fault else data, uid, since, fault)
 
 
 def _double(store: Store, running: Running) -> str | None:
@@ -117,7 +128,12 @@ def back(store: Store, running: Running, warn: Warn | None = None) -> None:
     source, target = store.layout.running(running), store.layout.queued(running.stem)
     try:
         with store.locked(insist=False, warn=warn):
-            store.disk.rename_new(source, target)
+            try:
+                store.disk.rename_new(source, target)
+            except FileExistsError:
+                # A stranger copied the running file here. Under a name that is no STEM it is a drop, and gets its own.
+                store.disk.rename(target, store.layout.drop(f"copy-{running.claim.nonce}.json"))
+                store.disk.rename_new(source, target)
     except OSError as error:
         if error.errno not in GONE:
             raise

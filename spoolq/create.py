@@ -56,18 +56,15 @@ def create(root: Path, shared: str | None = None) -> list[Path]:
     """
     layout = Layout(root)
     gid = _group(shared) if shared else None
-    fresh = not root.exists()
     try:
         made = [directory for directory in layout.directories() if not directory.is_dir()]
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in made:
             directory.mkdir()
         if not layout.settings.exists():
             layout.settings.write_text(SETTINGS, encoding="utf-8")
         if gid is not None:
             _share(layout, gid)
-        elif fresh:
-            root.chmod(0o700)
     except OSError as error:
         where = error.filename or root
         raise SpoolUnusable(

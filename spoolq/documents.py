@@ -39,7 +39,7 @@ def _no_constant(name: str) -> Any:
     raise RequestInvalid(f"{name} is no JSON number; use null or a finite number")
 
 
-def _too_deep(value: Any, left: int = MAX_DEPTH) -> bool:
+def _too_deep(value: Any, left: int) -> bool:
     if isinstance(value, dict):
         return left == 0 or any(_too_deep(inner, left - 1) for inner in value.values())
     if isinstance(value, list):
@@ -55,14 +55,16 @@ def _has_half(document: Any) -> bool:
     return False
 
 
-def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
+def parse_object(
+    data: bytes, what: str = "the file", *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH
+) -> dict[str, Any]:
     """The one JSON object in *data* (UTF-8, with or without BOM).
 
     Raises RequestInvalid, with line and column for a syntax error, for anything else: other JSON values,
-    duplicate keys, NaN and Infinity, nesting beyond MAX_DEPTH, more than MAX_BYTES.
+    duplicate keys, NaN and Infinity, nesting beyond *depth*, more than *limit* bytes.
     """
-    if len(data) > MAX_BYTES:
-        raise RequestInvalid(f"{what} is larger than {MAX_BYTES} bytes")
+    if len(data) > limit:
+        raise RequestInvalid(f"{what} is larger than {limit} bytes")
     if not data.strip():
         raise RequestInvalid(f"{what} is empty")
     try:
@@ -75,15 +77,15 @@ def parse_object(data: bytes, what: str = "the file") -> dict[str, Any]:
             f"{what} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
     except RecursionError:
-        raise RequestInvalid(f"{what} is nested deeper than {MAX_DEPTH} levels") from None
+        raise RequestInvalid(f"{what} is nested deeper than {depth} levels") from None
     except ValueError as error:  # an integer of more digits than Python converts
         raise RequestInvalid(f"{what} holds a number that is too long: {error}") from None
     if _SURROGATE.search(text) and _has_half(document):
         raise RequestInvalid(f"{what} holds half of a surrogate pair, which is no character; write the whole pair")
     if not isinstance(document, dict):
         raise RequestInvalid(f"{what} holds a JSON {type(document).__name__}; a job is one JSON object")
-    if _too_deep(document):
-        raise RequestInvalid(f"{what} is nested deeper than {MAX_DEPTH} levels")
+    if _too_deep(document, depth):
+        raise RequestInvalid(f"{what} is nested deeper than {depth} levels")
     return document
 
 

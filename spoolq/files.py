@@ -92,10 +92,16 @@ class Disk:
                 os.close(fd)
 
     def append_line(self, path: Path, line: bytes, *, sync: bool = False) -> None:
-        """Append *line* in one write, creating *path*; *sync* puts it on disk before the call returns."""
+        """Append *line* in one write, creating *path*; *sync* puts it on disk before the call returns.
+
+        A torn line before it (a full disk, a power cut) is closed first, or it would swallow this one.
+        """
         self.step("append", path)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                line = b"\n" + line
             if os.write(fd, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             if sync and self.durable:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from spoolq.documents import dump
-from spoolq.errors import ClaimLost
+from spoolq.errors import ClaimLost, LockTimeout
 from spoolq.files import GONE, names_in, read_regular
 from spoolq.names import Running, Stem
 from spoolq.store import Store
@@ -41,34 +42,51 @@ def finish(
     state = State(record["status"])
     final, target = store.layout.final(str(running)), store.layout.terminal(state, running.stem.key)
     _write_final(store, final, record)
-    with store.locked(insist=insist, warn=warn):
-        # CRASH: before this rename the job stands where it was; the .final is used if its owner is dead.
-        _commit(store, source, target, record, final)
-        # CRASH: here the job has ended without its record; the sweep replays the .final.
-        _publish(store, final, target, record)
+    try:
+        with store.locked(insist=insist, warn=warn):
+            # CRASH: before this rename the job stands where it was; the .final is used if its owner is dead.
+            _commit(store, source, target, running, record)
+            # CRASH: here the job has ended without its record; the sweep replays the .final.
+            _publish(store, final, target, record)
+    except (LockTimeout, ClaimLost):
+        store.disk.unlink(final)
+        raise
     store.disk.sync_directory(target.parent, source.parent)
     store.disk.unlink(store.layout.beat(running))
 
 
 def _write_final(store: Store, final: Path, record: dict[str, Any]) -> None:
-    store.disk.unlink(final)  # of an earlier try of ours that the disk refused
+    try:
+        store.disk.unlink(final)  # of an earlier try of ours that the disk refused
+    except OSError:
+        # A directory, or another user's file: somebody who may write in .tmp/ guessed the name.
+        store.disk.rename(final, store.layout.temporary(f"{secrets.token_hex(8)}.obstacle"))
     store.disk.write_new(final, dump(record))
     store.disk.sync_directory(final.parent)
 
 
-def _commit(store: Store, source: Path, target: Path, record: dict[str, Any], final: Path) -> None:
+def _commit(store: Store, source: Path, target: Path, running: Running, record: dict[str, Any]) -> None:
     try:
-        store.disk.rename_new(source, target)
+        try:
+            store.disk.rename_new(source, target)
+        except FileExistsError:
+            _clear_way(store, target, running)
+            store.disk.rename_new(source, target)
     except OSError as error:
         # RACE: a lost NFS reply looks like ENOENT; both listings tell whether it was done, and by whom.
         if error.errno not in GONE or source.name in names_in(source.parent):
-            store.disk.unlink(final)
             raise
         published = terminal_record(target)
         if target.name in names_in(target.parent) and (published is None or published.get("claim") == record["claim"]):
             return
-        store.disk.unlink(final)
         raise ClaimLost(f"the claim of {target.stem} was taken away") from None
+
+
+def _clear_way(store: Store, target: Path, running: Running) -> None:
+    """Move aside what somebody put where this job's record belongs: the claim is ours, so that is none of its ends."""
+    run = store.layout.run(running.stem.key)
+    store.disk.make_directory(run.path)
+    store.disk.rename(target, run.displaced(running.claim.nonce))
 
 
 def _publish(store: Store, final: Path, target: Path, record: dict[str, Any]) -> None:
@@ -79,6 +97,15 @@ def _publish(store: Store, final: Path, target: Path, record: dict[str, Any]) ->
         if terminal_record(target) is None:
             _write_final(store, final, record)
             store.disk.rename(final, target)
+
+
+def replace_record(store: Store, running: Running, target: Path, record: dict[str, Any]) -> None:
+    """Put *record* over a terminal file that lacks one; ``.tmp/`` first, as always."""
+    final = store.layout.final(str(running))
+    _write_final(store, final, record)
+    with store.locked():
+        store.disk.rename(final, target)
+    store.disk.sync_directory(target.parent)
 
 
 def set_aside(store: Store, source: Path, stem: Stem, running: Running, record: dict[str, Any]) -> None:
@@ -100,7 +127,7 @@ def set_aside(store: Store, source: Path, stem: Stem, running: Running, record: 
             raise
     # CRASH: the job is in no state now; the sweep publishes a .final whose `submitted` file is in its run folder.
     publish_invalid(store, final, stem)
-    store.disk.sync_directory(store.layout.state(State.FAILED), source.parent)
+    store.disk.sync_directory(run.path, store.layout.runs, store.layout.state(State.FAILED), source.parent)
 
 
 def publish_invalid(store: Store, final: Path, stem: Stem) -> None:

@@ -60,9 +60,15 @@ def since_retry(past: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return past[asked[-1] :] if asked else past
 
 
-def origin(past: list[dict[str, Any]], nonce: str) -> str:
-    """The nonce that an attempt began under: back through the adoptions that gave the claim other ones."""
+def chain(past: list[dict[str, Any]], nonce: str) -> list[str]:
+    """The nonces of an attempt, newest first: *nonce*, and through the adoptions back to the one it began under."""
+    found = [nonce]
     for event in reversed(past):
-        if event.get("event") == "adopted" and event.get("nonce") == nonce:
-            nonce = str(event["of"])
-    return nonce
+        if event.get("event") == "adopted" and event.get("nonce") == found[-1]:
+            found.append(str(event["of"]))
+    return found
+
+
+def origin(past: list[dict[str, Any]], nonce: str) -> str:
+    """The nonce that an attempt began under."""
+    return chain(past, nonce)[-1]

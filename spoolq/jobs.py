@@ -5,19 +5,25 @@ The directory is the state; a terminal file is the whole record; for the others 
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from spoolq import history
-from spoolq.documents import MAX_BYTES, parse_object
+from spoolq.documents import parse_object
+from spoolq.durations import parse_duration
 from spoolq.errors import RequestInvalid
-from spoolq.files import read_regular
+from spoolq.files import names_in, read_regular
 from spoolq.finish import MAX_RECORD, terminal_record
 from spoolq.names import Claim, Running, Stem, parse_queued, parse_running, parse_stamp, parse_terminal
 from spoolq.store import Store
 from spoolq.transitions import State
+from spoolq.trust import submitter
 
 #: The policy of an envelope, kept in the record so that a record is a valid envelope.
 POLICY = ("timeout", "grace", "max_attempts", "retry_on")
@@ -89,22 +95,27 @@ def describe(store: Store, entry: Entry) -> dict[str, Any] | None:
 
 
 def _queued(store: Store, entry: Entry) -> dict[str, Any] | None:
-    record = blank(store, State.QUEUED, entry.stem)
+    return as_queued(store, store.layout.queued(entry.stem), entry.stem)
+
+
+def as_queued(store: Store, path: Path, stem: Stem) -> dict[str, Any] | None:
+    """The record of a job whose file, at *path*, still holds what was submitted; None when it is gone."""
+    record = blank(store, State.QUEUED, stem)
     try:
-        data, status = read_regular(store.layout.queued(entry.stem), MAX_BYTES)
+        data, status = read_regular(path, MAX_RECORD)
     except FileNotFoundError:
         return None
     except OSError as error:
         return {**record, "error": f"cannot read the job's file: {error.strerror}"}
-    past = history.events(store, entry.stem.key)
+    past = history.events(store, stem.key)
     record["attempt"] = history.attempts(past)
-    return {**record, "submitted_by": status.st_uid, **_request(data)}
+    return {**record, **_request(data, status.st_uid)}
 
 
 def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
     record, running = blank(store, State.RUNNING, entry.stem), entry.running
     try:
-        data, status = read_regular(store.layout.running(running), MAX_BYTES)
+        data, status = read_regular(store.layout.running(running), MAX_RECORD)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -113,14 +124,13 @@ def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
     nonce = running.claim.nonce
     started = history.last(past, "started", history.origin(past, nonce))
     record.update(
-        submitted_by=status.st_uid,
         worker=running.claim.worker,
         claim=str(running.claim),
         attempt=history.attempts(past, nonce),
         started_at=started["at"] if started else None,
         heartbeat_at=heartbeat_at(store, running),
     )
-    return {**record, **_request(data)}
+    return {**record, **_request(data, status.st_uid)}
 
 
 def _terminal(store: Store, entry: Entry) -> dict[str, Any] | None:
@@ -149,8 +159,6 @@ def _unpublished(store: Store, entry: Entry) -> dict[str, Any] | None:
 
 def finals(store: Store) -> list[Running]:
     """The finishes under way or left behind: ``.tmp/STEM@CLAIM.final``."""
-    from spoolq.files import names_in
-
     found = []
     for name in names_in(store.layout.tmp):
         if name.endswith(".final"):
@@ -161,27 +169,38 @@ def finals(store: Store) -> list[Running]:
 
 
 def read_final(store: Store, running: Running) -> dict[str, Any] | None:
-    """The record in a `.final`, or None when it is gone or torn."""
-    import json
-
+    """The record in a `.final`, or None when it is gone, torn, or a stranger's (``.tmp/`` is a drop box too)."""
     try:
-        data, _ = read_regular(store.layout.final(str(running)), MAX_RECORD)
+        data, status = read_regular(store.layout.final(str(running)), MAX_RECORD)
+        if status.st_uid not in (0, os.getuid(), store.root.stat().st_uid):
+            return None
         record = json.loads(data)
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
 
 
-def _request(data: bytes) -> dict[str, Any]:
+def _request(data: bytes, uid: int) -> dict[str, Any]:
+    """What a job's file says, as far as it can be shown: the runner checks it again."""
     try:
-        document: Mapping[str, Any] = parse_object(data, "the job's file")
+        document: Mapping[str, Any] = parse_object(data, "the job's file", limit=MAX_RECORD)
     except RequestInvalid as error:
-        return {"error": str(error)}
+        return {"error": str(error), "submitted_by": uid}
     inner = document.get("request")
     if not isinstance(inner, dict):
-        return {"request": document}
-    known = {key: document[key] for key in ("recipe", *POLICY) if document.get(key) is not None}
-    return {"request": inner, **known}
+        return {"request": document, "submitted_by": uid}
+    known = {"request": inner, "submitted_by": submitter(document, uid)}
+    for key in ("timeout", "grace"):
+        with contextlib.suppress(ValueError):
+            known[key] = None if document.get(key) is None else parse_duration(document[key])
+    if isinstance(document.get("recipe"), str):
+        known["recipe"] = document["recipe"]
+    if isinstance(document.get("max_attempts"), int) and not isinstance(document["max_attempts"], bool):
+        known["max_attempts"] = document["max_attempts"]
+    outcomes = document.get("retry_on")
+    if isinstance(outcomes, list) and all(isinstance(outcome, str) for outcome in outcomes):
+        known["retry_on"] = outcomes
+    return known
 
 
 def heartbeat_at(store: Store, running: Running) -> str | None:

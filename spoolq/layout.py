@@ -43,6 +43,14 @@ class RunDir:
         """What an earlier attempt left unpublished."""
         return self.path / f"output.partial.{attempt}"
 
+    def old_output(self, attempt: int) -> Path:
+        """What an earlier attempt had published when it was run again all the same."""
+        return self.path / f"output.{attempt}"
+
+    def displaced(self, nonce: str) -> Path:
+        """A stranger's file that stood where this job's record belongs."""
+        return self.path / f"displaced.{nonce}"
+
     def end(self, nonce: str) -> Path:
         """How the evaluation of one claim ended, written by its shim."""
         return self.path / f"end.{nonce}.json"

@@ -80,13 +80,13 @@ def follow(
             while fd >= 0 and (chunk := os.pread(fd, _CHUNK, offset)):
                 offset += len(chunk)
                 yield chunk
+            if fd >= 0 and _replaced(fd, log):  # before the end is told: a quick attempt may be over between two looks
+                os.close(fd)
+                fd, offset, look_at = -1, 0, float("-inf")
+                continue
             if ended is not None:
                 yield ended
                 return
-            if fd >= 0 and _replaced(fd, log):
-                os.close(fd)
-                fd, offset = -1, 0
-                continue
             time.sleep(_PAUSE_S)
     finally:
         if fd >= 0:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 PRIORITIES: dict[str, str] = {"urgent": "0-", "high": "1-", "normal": "", "low": "9-"}
 _LEVELS = {prefix: level for level, prefix in PRIORITIES.items()}
 
-_STAMP = r"[2-8]\d{3}[01]\d[0-3]\dT[0-2]\d[0-5]\d[0-6]\d\.\d{6}Z"
+_STAMP = r"[2-8]\d{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3])[0-5]\d[0-5]\d\.\d{6}Z"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _KEY = rf"(?P<stamp>{_STAMP})-(?P<uuid>{_UUID})"
 _CLAIM = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,63})\.(?P<slot>[a-z0-9_-]{1,32})\.(?P<nonce>[0-9a-f]{8})"
@@ -32,6 +32,8 @@ _SLOT_RE = re.compile(r"[a-z0-9_-]{1,32}")
 #: strftime/strptime form of the stamp in a KEY; microseconds, UTC.
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 SUFFIX = ".json"
+#: Slots in the claims of whoever rejects a drop, cancels a queued job, or takes over from a dead host.
+ADMIT_SLOT, CANCEL_SLOT, SWEEP_SLOT = RESERVED_SLOTS = ("admit", "cancel", "sweep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +110,40 @@ def parse_stamp(stamp: str) -> datetime:
     return datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC)
 
 
-def _stem(match: re.Match[str]) -> Stem:
-    return Stem(match["priority"], match["stamp"], match["uuid"])
+def _stem(match: re.Match[str], prefix: str = "") -> Stem | None:
+    """The Stem of a match; None for a day that no month has."""
+    stamp = match["stamp"]
+    if stamp[6:8] > "28":
+        try:
+            parse_stamp(stamp)
+        except ValueError:
+            return None
+    return Stem(prefix, stamp, match["uuid"])
 
 
 def parse_queued(name: str) -> Stem | None:
     """The STEM of a file name in ``queued/``, or None for what is no STEM (a drop, or no job at all)."""
     match = _STEM_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
-    return _stem(match) if match else None
+    return _stem(match, match["priority"]) if match else None
 
 
 def parse_running(name: str) -> Running | None:
     """The STEM and CLAIM of a file name in ``running/``, or None."""
     match = _RUNNING_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
-    return Running(_stem(match), Claim(match["host"], match["slot"], match["nonce"])) if match else None
+    stem = _stem(match, match["priority"]) if match else None
+    return Running(stem, Claim(match["host"], match["slot"], match["nonce"])) if match and stem else None
 
 
 def parse_terminal(name: str) -> Stem | None:
     """The KEY (as a Stem of normal priority) of a file name in a terminal directory, or None."""
     match = _KEY_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
-    return Stem("", match["stamp"], match["uuid"]) if match else None
+    return _stem(match) if match else None
 
 
 def parse_key(text: str) -> Stem | None:
     """The Stem of normal priority for a bare KEY, or None."""
     match = _KEY_RE.fullmatch(text)
-    return Stem("", match["stamp"], match["uuid"]) if match else None
+    return _stem(match) if match else None
 
 
 def is_candidate(name: str) -> bool:
@@ -147,8 +157,8 @@ def is_drop(name: str) -> bool:
 
 
 def is_slot(name: str) -> bool:
-    """Whether *name* can be the SLOT of a CLAIM."""
-    return _SLOT_RE.fullmatch(name) is not None
+    """Whether *name* can be the SLOT of a runner; the names that other claimants use cannot."""
+    return _SLOT_RE.fullmatch(name) is not None and name not in RESERVED_SLOTS
 
 
 def claim_host(hostname: str | None = None) -> str:

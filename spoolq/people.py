@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any
 
 from spoolq import control, history
@@ -10,13 +11,10 @@ from spoolq.errors import ClaimLost, NotAllowed, SpoolUnusable
 from spoolq.files import GONE
 from spoolq.finish import finish, terminal_record
 from spoolq.jobs import Entry, describe, owner_of
-from spoolq.names import PRIORITIES, Running, Stem, new_claim
-from spoolq.replay import replay
+from spoolq.names import CANCEL_SLOT, PRIORITIES, Running, Stem, new_claim
+from spoolq.replay import replay, settle_recordless
 from spoolq.store import Store
 from spoolq.transitions import State, check
-
-#: The slot in the claim of a canceller's record.
-CANCEL_SLOT = "cancel"
 
 
 def may(store: Store, entry: Entry, uid: int) -> bool:
@@ -62,6 +60,8 @@ def cancel(store: Store, entry: Entry) -> str:
         raise ClaimLost(f"job {entry.stem.uuid} has just moved on")
     running = Running(entry.stem, new_claim(store.host, CANCEL_SLOT))
     with _refusals(store, "cancel", entry):
+        if not stat.S_ISREG(store.layout.queued(entry.stem).lstat().st_mode):
+            raise NotAllowed(f"cannot cancel job {entry.stem.uuid}: it is no regular file. A runner will reject it.")
         finish(store, store.layout.queued(entry.stem), running, _cancelled(store, record, running), insist=True)
     return "cancelled"
 
@@ -90,7 +90,7 @@ def retry(store: Store, entry: Entry) -> str:
         return _ask(store, "retry", entry)
     source = store.layout.terminal(entry.state, entry.stem.key)
     replay(store)  # RACE: without its record the file has a writer still under way, who must come first
-    record = terminal_record(source)
+    record = terminal_record(source) or settle_recordless(store, entry)
     if record is None:
         raise NotAllowed(f"cannot retry job {entry.stem.uuid}: its end is being written. Try again in a moment.")
     if record.get("outcome") == "invalid":

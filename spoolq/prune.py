@@ -71,8 +71,12 @@ def _entries(store: Store, state: State) -> list[Entry]:
 
 def _ended_at(store: Store, entry: Entry) -> float | None:
     """POSIX seconds of the end; None without a record. An mtime would tell when it was submitted: rename keeps it."""
-    record = terminal_record(store.layout.terminal(entry.state, entry.stem.key))
+    path = store.layout.terminal(entry.state, entry.stem.key)
+    record = terminal_record(path)
     if record is None:
+        with contextlib.suppress(FileNotFoundError):
+            written = path.lstat().st_ctime
+            return written if store.server_time() - written > LITTER_AGE_S else None
         return None
     try:
         return datetime.fromisoformat(record["completed_at"]).timestamp()
@@ -118,12 +122,21 @@ def _orphans(store: Store, report: Pruned, older_than: float | None, dry_run: bo
             raise
         if age <= max(older_than or 0.0, LITTER_AGE_S):
             continue
-        report.bytes += _size(path)
-        report.orphans.append(key)
-        if not dry_run:
-            aside = store.layout.temporary(f"{secrets.token_hex(8)}.pruned")
-            store.disk.rename(path, aside)
-            store.disk.remove_tree(aside)
+        size = _size(path)
+        if dry_run or _take_orphan(store, key):
+            report.bytes += size
+            report.orphans.append(key)
+
+
+def _take_orphan(store: Store, key: str) -> bool:
+    """Remove a run folder, if its job is still nowhere: it may have moved against the order of our listings."""
+    aside = store.layout.temporary(f"{secrets.token_hex(8)}.pruned")
+    with store.locked():
+        if any(key in name for state in reversed(list(State)) for name in store.names(state)):
+            return False
+        store.disk.rename(store.layout.run(key).path, aside)
+    store.disk.remove_tree(aside)
+    return True
 
 
 def _size(folder: Path) -> int:

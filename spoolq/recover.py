@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spoolq import control, environment, history, process
-from spoolq.attempt import Attempt, Say, accept, conclude, end_from, may_run_again, reject, write_verdict
-from spoolq.claims import adopt, back, read_claimed, reclaim
+from spoolq.attempt import Attempt, Say, accept, conclude_once, end_from, lose, reject, write_verdict
+from spoolq.claims import adopt, back, read_claimed
 from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.files import read_regular
-from spoolq.finish import finish
-from spoolq.jobs import read_final
+from spoolq.finish import finish, terminal_record
+from spoolq.jobs import finals, read_final
 from spoolq.names import Running, parse_running
 from spoolq.orders import End
 from spoolq.outcome import Verdict
 from spoolq.store import Store
-from spoolq.transitions import State
+from spoolq.transitions import TERMINAL, State
 
 _END_LIMIT = 1 << 20
 #: A claim without a line in its history is a dead owner's when it is older than this, in seconds.
@@ -74,27 +74,51 @@ class _Case:
         here = self.running.claim.host == self.store.host
         if here and not self._proved_dead():
             return False
+        if self._recorded():
+            self.store.disk.unlink(self.store.layout.running(self.running))
+            return True
         end = self._read_end()
         if end is None and here:
             self._kill_leftovers()
-        final = read_final(self.store, self.running)
         mine = adopt(self.store, self.running, slot, warn=self.say)
         # RACE: a dead owner's .final is used before it is removed; from here nobody else may finish this job.
-        if final is not None and final.get("outcome") != "invalid":
+        left = self._finals_of_the_dead()
+        final = next((record for record in map(self._final, left) if record), None)
+        if final is not None:
             finish(self.store, self.store.layout.running(mine), mine, {**final, "claim": str(mine.claim)})
             control.clear_cancels(self.store, mine.stem.key)
             self.say(f"adopted {mine.stem.uuid[:8]}: {final.get('status')}")
         else:
             self._settle(mine, end)
-        self.store.disk.unlink(self.store.layout.final(str(self.running)))
+        for name in left:
+            self.store.disk.unlink(self.store.layout.final(str(name)))
         return True
+
+    def _finals_of_the_dead(self) -> list[Running]:
+        """The `.final` of each claim that this attempt has had, the newest claim's first."""
+        chain = history.chain(self.past, self.running.claim.nonce)
+        mine = [name for name in finals(self.store) if name.stem.key == self.running.stem.key]
+        return sorted((n for n in mine if n.claim.nonce in chain), key=lambda name: chain.index(name.claim.nonce))
+
+    def _final(self, name: Running) -> dict[str, Any] | None:
+        record = read_final(self.store, name)
+        return record if record is not None and record.get("outcome") != "invalid" else None
+
+    def _recorded(self) -> bool:
+        """Whether one of the dead has recorded the end: a power cut kept that, and not that the claim went."""
+        chain = history.chain(self.past, self.running.claim.nonce)
+        for state in TERMINAL:
+            record = terminal_record(self.store.layout.terminal(state, self.running.stem.key))
+            if record is not None and str(record.get("claim")).rpartition(".")[2] in chain:
+                return True
+        return False
 
     def _proved_dead(self) -> bool:
         """Whether neither runner nor shim lives; asked too, since their lock may lie in another directory."""
         facts = history.last(self.past, "claimed", self.first)
         if facts is None:  # RACE: a live owner writes that line within moments of its claim
-            age = self.store.clock() - self.store.layout.running(self.running).lstat().st_ctime
-            return not 0 <= age <= _CLAIM_WRITTEN_S
+            claimed = self.store.layout.running(self.running).lstat().st_ctime
+            return self.store.server_time() - claimed > _CLAIM_WRITTEN_S
         if str(facts["worker"]).rpartition(".")[0] != self.store.host:
             return True  # taken over from another host: that owner was judged by its heartbeat
         owners = [(int(facts["pid"]), facts["pid_start"]), (int(facts["shim"]), facts["shim_start"])]
@@ -128,14 +152,14 @@ class _Case:
         except RequestInvalid as error:
             reject(self.store, claimed, str(error), self.say)
             return
-        started = history.last(self.past, "started", self.first)
-        since = float(started["since"]) if started else 0.0
+        started, facts = (history.last(self.past, name, self.first) for name in ("started", "claimed"))
+        since = float(facts["since"]) if facts else claimed.since
         attempt = Attempt(mine, self.first, job, history.attempts(self.past, self.first), since)
         if end is None:
             self._lost(attempt, str(started["at"]) if started else None)
             return
         self.say(f"adopted {attempt.short}: its evaluation has ended")
-        conclude(self.store, attempt, end, self.say, stopping=lambda: True)
+        conclude_once(self.store, attempt, end, self.say)
 
     def _lost(self, attempt: Attempt, started_at: str | None) -> None:
         store, running = self.store, attempt.running
@@ -144,11 +168,5 @@ class _Case:
             write_verdict(store, attempt, verdict, started_at, self.say)
         elif history.last(self.past, "requeued", self.first) is not None:
             back(store, running, self.say)  # CRASH: the owner died between the line and its rename
-        elif may_run_again(store, attempt, "lost"):
-            reclaim(store, running, "lost", nonce=self.first, attempt=attempt.number, warn=self.say)
-            self.say(f"reclaimed {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts} was lost")
         else:
-            host = self.running.claim.host
-            text = f"Evaluation was lost: its runner died on {host}, and attempt {attempt.number} was the last"
-            write_verdict(store, attempt, Verdict(State.FAILED, "lost", text), started_at, self.say)
-            self.say(f"lost {attempt.short}: no attempts left")
+            lose(store, attempt, f"its runner died on {self.running.claim.host}", started_at, self.say)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from spoolq.finish import publish_invalid, terminal_record
-from spoolq.jobs import Entry, finals, parse_entry, read_final
-from spoolq.names import Running
+from spoolq.finish import publish_invalid, replace_record, terminal_record
+from spoolq.jobs import Entry, as_queued, finals, parse_entry, read_final
+from spoolq.names import SWEEP_SLOT, Running, new_claim
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
@@ -29,7 +30,17 @@ def replay(store: Store) -> int:
             entry = parse_entry(state, name)
             if entry:
                 by_key.setdefault(entry.stem.key, []).append(entry)
-    return sum(_one(store, running, by_key.get(running.stem.key, [])) for running in waiting)
+    # The newest first: of two records of one job, the later was written by whoever had adopted it.
+    waiting.sort(key=lambda running: str((read_final(store, running) or {}).get("completed_at")), reverse=True)
+    return sum(_guarded(store, running, by_key.get(running.stem.key, [])) for running in waiting)
+
+
+def _guarded(store: Store, running: Running, places: list[Entry]) -> bool:
+    """One bad entry never ends a pass; it is met again in the next."""
+    try:
+        return _one(store, running, places)
+    except OSError:
+        return False
 
 
 def _one(store: Store, running: Running, places: list[Entry]) -> bool:
@@ -42,7 +53,7 @@ def _one(store: Store, running: Running, places: list[Entry]) -> bool:
         return _for_ended(store, running, record, ended)
     if record is not None and record.get("outcome") == "invalid" and not places:
         original = store.layout.run(running.stem.key).submitted(running.claim.nonce)
-        if original.exists():
+        if os.path.lexists(original):
             publish_invalid(store, final, running.stem)
             store.disk.sync_directory(store.layout.state(State.FAILED))
             return True
@@ -73,16 +84,35 @@ def _discard_old(store: Store, running: Running) -> None:
         store.disk.unlink(final)
 
 
-def is_old(store: Store, name: str) -> bool:
-    """Whether a file in ``.tmp/`` is LITTER_AGE_S old, by the file server's clock (the mtime of one just made)."""
-    import secrets
+def settle_recordless(store: Store, entry: Entry) -> dict[str, Any] | None:
+    """Write the record of an ended file that nobody will write one for any more, as after `mv queued/X cancelled/`.
 
-    probe = store.layout.temporary(f"{secrets.token_hex(8)}.probe")
+    None while its ctime is younger than LITTER_AGE_S, or a `.final` of it is under way. Raises OSError.
+    """
+    path = store.layout.terminal(entry.state, entry.stem.key)
+    if any(name.stem.key == entry.stem.key for name in finals(store)):
+        return None
+    if store.server_time() - path.lstat().st_ctime <= LITTER_AGE_S:
+        return None
+    by_hand = entry.state is State.CANCELLED
+    record = {
+        **(as_queued(store, path, entry.stem) or {}),
+        "status": entry.state.value,
+        "completed_at": store.now(),
+        "outcome": "cancelled" if by_hand else "lost",
+        "error": f"its file was moved to {entry.state.value}/ without a record, by hand or before a power cut",
+    }
+    running = Running(entry.stem, new_claim(store.host, SWEEP_SLOT))
+    replace_record(store, running, path, record)
+    return record
+
+
+def is_old(store: Store, name: str) -> bool:
+    """Whether a file in ``.tmp/`` has had its name for LITTER_AGE_S, by the file server's clock.
+
+    By its ctime, which a rename sets: a folder that prune has just put here has an old mtime.
+    """
     try:
-        age = store.layout.temporary(name).lstat().st_mtime
-        now = store.disk.write_new(probe, b"").st_mtime
+        return store.server_time() - store.layout.temporary(name).lstat().st_ctime > LITTER_AGE_S
     except OSError:
         return False
-    finally:
-        probe.unlink(missing_ok=True)
-    return now - age > LITTER_AGE_S

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spoolq import recipes, trust
-from spoolq.documents import parse_object
-from spoolq.models import Envelope, parse_envelope
+from spoolq.documents import MAX_DEPTH, parse_object
+from spoolq.errors import RequestInvalid, SettingsInvalid
+from spoolq.models import Envelope, is_record, parse_envelope
 from spoolq.settings import Settings
 
 
@@ -39,17 +40,23 @@ class Job:
 
 
 def read(data: bytes, uid: int, settings: Settings) -> Job:
-    """The job in *data*, a file of *uid*; raises RequestInvalid, naming the field, for what cannot be run."""
-    return accept(parse_object(data, "the job's file"), uid, settings)
+    """The job in *data*, a file of *uid*; raises RequestInvalid, naming the field, for what cannot be run.
+
+    A record that was put back by a retry may be larger and deeper than the request that it holds.
+    """
+    document = parse_object(data, "the job's file", limit=len(data), depth=MAX_DEPTH + 1)
+    if not is_record(document):
+        document = parse_object(data, "the job's file")
+    return accept(document, uid, settings)
 
 
 def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
     """The job in a parsed document; raises RequestInvalid."""
     envelope = parse_envelope(document)
-    name, request = recipes.check(envelope.request, envelope.recipe, settings)
+    name = recipes.choose(envelope.request, envelope.recipe, settings)
     asker = trust.submitter(document, uid)
     trust.check(settings, asker, name)
-    recipe = recipes.find(name, settings)
+    recipe, request = _checked(name, envelope, settings)
     grace = envelope.grace if envelope.grace is not None else recipe.grace
     return Job(
         recipe=recipe,
@@ -61,3 +68,16 @@ def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
         max_attempts=envelope.max_attempts or settings.max_attempts,
         retry_on=list(envelope.retry_on) if envelope.retry_on is not None else settings.retry_on,
     )
+
+
+def _checked(name: str, envelope: Envelope, settings: Settings) -> tuple[recipes.Recipe, dict[str, Any]]:
+    """The recipe and the request with its defaults. A recipe that is itself broken fails its jobs, not the queue."""
+    try:
+        recipe = recipes.find(name, settings)
+        return recipe, recipe.check(envelope.request)
+    except RequestInvalid:
+        raise
+    except SettingsInvalid as error:
+        raise RequestInvalid(f"field `recipe`: {error}", "recipe") from None
+    except Exception as error:
+        raise RequestInvalid(f"field `recipe`: {name!r} broke: {type(error).__name__}: {error}", "recipe") from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from spoolq.find import entries, find
 from spoolq.jobs import describe
+from spoolq.plain import one_line
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -100,7 +101,7 @@ def to_markdown(found: Sequence[Row]) -> str:
     lines = ["| job | model | task | metric | value | stderr |", "| --- | --- | --- | --- | ---: | ---: |"]
     for row in found:
         cells = (row.job_id[:8], row.model, row.task, row.metric, number(row.value), number(row.stderr))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -202,9 +202,14 @@ class Runner:
         attempt = self._open(claimed, job)
         if attempt is None:
             return
+        try:
+            ordered = order(self.store, attempt, self.devices)
+        except Exception as error:  # a recipe's own fault ends its job, not the queue
+            reject(self.store, claimed, f"the recipe {job.recipe.name!r} broke: {error}", self.say)
+            return
         assert self.link is not None
         try:
-            self.link.send(do="start", order=asdict(order(self.store, attempt, self.devices)))
+            self.link.send(do="start", order=asdict(ordered))
             self.say(f"started {attempt.short} {job.recipe.name} (attempt {attempt.number})")
             end = self._follow(attempt)
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -254,7 +259,7 @@ class Runner:
         return "requeue" if self.stops > 1 else None
 
     def _write_started(self, attempt: Attempt, message: dict[str, Any]) -> None:
-        facts = {"pid": message["pid"], "start_time": message["start_time"], "since": attempt.since}
+        facts = {"pid": message["pid"], "start_time": message["start_time"]}
         try:
             history.record(self.store, attempt.running.stem.key, "started", nonce=attempt.origin, **facts)
         except OSError as error:

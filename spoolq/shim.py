@@ -215,11 +215,11 @@ class _Shim:
             _note(now, pid, status, usage)
         if now.end.exit_code is None and now.end.signal is None:
             return
-        if now.beater is not None:
-            now.beater.stop()
         now.end.leftovers = process.kill_all(lambda: _leftovers(now))
         self.now = None
         self._finish(now.order, now.end)
+        if now.beater is not None:  # only now: until the end is on disk nobody may take us for dead
+            now.beater.stop()
 
     def _finish(self, order: Order, end: End) -> None:
         end.ended_at = _utc_now()
@@ -273,11 +273,12 @@ def _leftovers(now: _Evaluation) -> list[int]:
     """What the evaluation left alive. As the subreaper we are the parent of all of it; no child at all is the rule."""
     while True:
         try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                break
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return []
-    return process.children(now.beaters)
+        if pid == 0:
+            return process.children(now.beaters)
+        _note(now, pid, status, usage)
 
 
 def _close_others(keep: set[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -65,13 +66,13 @@ class Store:
     def locked(self, *, insist: bool = True, warn: Callable[[str], None] | None = None) -> Iterator[None]:
         """Hold ``.lock`` for a few renames.
 
-        With *insist* False a lock that cannot be had in ``lock_timeout`` is done without, and *warn* is told:
-        a runner must not stand still because somebody holds it. Otherwise raises LockTimeout.
+        With *insist* False a lock that cannot be had (in ``lock_timeout``, or at all on this file system) is done
+        without, and *warn* is told: a runner must not stand still. Otherwise raises LockTimeout, SpoolUnusable.
         """
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(lock.held(self.layout.lock, self.settings.lock_timeout))
-            except LockTimeout as error:
+            except (LockTimeout, SpoolUnusable) as error:
                 if insist:
                     raise
                 if warn:
@@ -95,6 +96,14 @@ class Store:
     def now(self) -> str:
         """This moment in ISO 8601, UTC with offset, microseconds."""
         return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="microseconds")
+
+    def server_time(self) -> float:
+        """This moment by the file server's clock, in POSIX seconds: the mtime of a file just made. Raises OSError."""
+        probe = self.layout.temporary(f"{secrets.token_hex(8)}.probe")
+        try:
+            return self.disk.write_new(probe, b"").st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
 
     def next_stamp(self, server_time: float | None = None) -> datetime:
         """The stamp of a new job in the file server's time; never the same twice, never backwards.

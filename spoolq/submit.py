@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from spoolq.documents import MAX_BYTES, dump
 from spoolq.errors import RequestInvalid, SpoolUnusable
+from spoolq.files import GONE
 from spoolq.names import Stem, new_stem
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -28,7 +29,7 @@ def publish(store: Store, document: Mapping[str, Any], priority: str = "normal")
         status = store.disk.write_new(temporary, data)
         stem = new_stem(store.next_stamp(status.st_mtime), priority)
         # CRASH: before this rename there is only litter in .tmp/, which the sweep removes.
-        store.disk.rename(temporary, store.layout.queued(stem))
+        _enqueue(store, temporary, stem)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -40,6 +41,16 @@ def publish(store: Store, document: Mapping[str, Any], priority: str = "normal")
     return stem
 
 
+def _enqueue(store: Store, temporary: Path, stem: Stem) -> None:
+    try:
+        store.disk.rename(temporary, store.layout.queued(stem))
+    except OSError as error:
+        # RACE: a lost NFS reply looks like ENOENT; the STEM is ours alone, so wherever it is, we put it there.
+        places = (state for state in State if any(stem.key in name for name in store.names(state)))
+        if error.errno not in GONE or next(places, None) is None:
+            raise
+
+
 def _make_durable(store: Store, stem: Stem) -> None:
     try:
         store.disk.sync_directory(store.layout.state(State.QUEUED))
@@ -47,8 +58,10 @@ def _make_durable(store: Store, stem: Stem) -> None:
         # What is not durable is not acknowledged: withdraw it. RACE: a runner may have claimed it meanwhile; then it
         # runs, and saying that it failed would be the lie.
         try:
-            os.unlink(store.layout.queued(stem))  # noqa: PTH108
-        except FileNotFoundError:
+            withdrawn = store.disk.unlink(store.layout.queued(stem))
+        except OSError:
+            withdrawn = True  # it could not be taken back, so it may run; but it is not promised
+        if not withdrawn:
             return
         raise SpoolUnusable(
             f"cannot submit to {store.root}: {error.strerror or error} while making it durable. Nothing was queued."

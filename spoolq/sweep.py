@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 
 from spoolq.files import GONE, names_in
 from spoolq.lock import lock_directory, try_lock
-from spoolq.names import Running, is_slot, parse_running
+from spoolq.names import SWEEP_SLOT, Running, is_slot, parse_running
 from spoolq.recover import claims_of, recover, take_over
 from spoolq.replay import is_old, replay
 from spoolq.store import Store
 from spoolq.transitions import State
 
-#: The slot under which a claim of another host's dead runner is taken over.
-SWEEP_SLOT = "sweep"
 #: On a network mount an attribute may be this stale, so no heartbeat is judged sooner, in seconds.
 _NETWORK_FLOOR_S = 180.0
 

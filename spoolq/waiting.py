@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spoolq.errors import JobNotFound, WaitTimeout
+from spoolq.errors import JobNotFound, SpoolqError, WaitTimeout
 from spoolq.find import find
 from spoolq.jobs import Entry, describe, parse_entry
+from spoolq.replay import settle_recordless
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
@@ -66,4 +68,7 @@ def _record(store: Store, entry: Entry | None) -> dict[str, Any] | None:
     if entry is None or entry.state not in TERMINAL:
         return None
     record = describe(store, entry)
+    if record is not None and record["outcome"] is None:
+        with contextlib.suppress(OSError, SpoolqError):  # one who may only look waits for who may write
+            record = settle_recordless(store, entry)
     return record if record is not None and record["outcome"] is not None else None

@@ -1,5 +1,7 @@
 """What every test may ask for: a spool, and its Store. Slot locks never leave the test's own folder."""
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,16 @@ def spool_path(tmp_path: Path) -> Path:
     path = tmp_path / "spool"
     create(path)
     return path
+
+
+@pytest.fixture
+def public_store() -> Iterator[Store]:
+    """A spool in a folder that every user of this host can reach, which pytest's own folders are not."""
+    with tempfile.TemporaryDirectory(prefix="spoolq-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        create(Path(folder, "spool"))
+        Path(folder, "spool").chmod(0o755)
+        yield Store(Path(folder, "spool"), host="host-a")
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
-"""Requests to whoever runs: pause, resume, and cancels of running jobs."""
+"""Requests to whoever runs: pause and resume, and what people ask for about a job."""
 
 import json
 import os
+
+import pytest
+from tests.spooltest.users import NOBODY, needs_root
 
 from spoolq import control
 
@@ -10,7 +13,8 @@ OTHER = "20261120T120730.123456Z-2c4e28ba-2fa1-4d2b-883f-0016d3cca427"
 
 
 def test_nothing_is_asked_of_a_new_spool(store):
-    assert control.read(store) == control.Requests(paused=False, cancels={})
+    assert control.read(store) == control.Requests(paused=False, asked=())
+    assert not control.read(store).cancels(KEY, os.getuid())
     assert control.pause_facts(store) is None
 
 
@@ -39,39 +43,92 @@ def test_a_pause_that_somebody_made_by_hand_counts(store):
     # and what is in it need not be an object
     store.layout.paused.write_text("[1]")
     assert control.pause_facts(store) == {}
+    assert control.resume(store) is True
 
 
-def test_cancels_are_told_by_their_jobs_key(store):
-    # Given requests to cancel two jobs, one of them twice
-    control.request_cancel(store, KEY, by=7)
-    control.request_cancel(store, KEY, by=7)
-    control.request_cancel(store, OTHER, by=8)
-    # When control is read, Then each job is there once, with a file that says who asked
-    cancels = control.read(store).cancels
-    assert set(cancels) == {KEY, OTHER}
-    assert json.loads(cancels[OTHER].read_text())["by"] == 8
-    # When one is cleared, Then both of its requests are gone, and the other's stands
+@pytest.mark.parametrize("verb", control.VERBS)
+def test_a_request_says_what_about_which_job_and_who_asks(store, verb):
+    # Given a request about a job
+    control.request(store, verb, KEY, level="high")
+    # When control is read, Then it is there once, with its asker and what it says
+    (asked,) = control.read(store).asked
+    assert (asked.verb, asked.key, asked.uid) == (verb, KEY, os.getuid())
+    facts = control.facts_of(asked)
+    assert (facts["by"], facts["level"]) == (os.getuid(), "high") and facts["at"]
+    assert os.listdir(store.layout.tmp) == []
+
+
+def test_cancels_of_one_job_are_cleared_and_nothing_else(store):
+    # Given cancels of two jobs, one of them twice, and another request about the first
+    control.request(store, "cancel", KEY)
+    control.request(store, "cancel", KEY)
+    control.request(store, "cancel", OTHER)
+    control.request(store, "retry", KEY)
+    asked = control.read(store)
+    assert asked.cancels(KEY, None) and asked.cancels(OTHER, None)
+    # When the first one's cancels are cleared, Then the others stand
     control.clear_cancels(store, KEY)
-    assert set(control.read(store).cancels) == {OTHER}
-    assert len(os.listdir(store.layout.control)) == 1
-
-
-def test_clearing_what_nobody_asked_for_is_harmless(store):
+    asked = control.read(store)
+    assert not asked.cancels(KEY, None) and asked.cancels(OTHER, None)
+    assert {(one.verb, one.key) for one in asked.asked} == {("cancel", OTHER), ("retry", KEY)}
+    # and clearing what nobody asked for is harmless
     control.clear_cancels(store, KEY)
-    assert os.listdir(store.layout.control) == []
+
+
+@needs_root
+def test_a_cancel_counts_only_from_who_may(store):
+    # Given a cancel that another user asked for
+    control.request(store, "cancel", KEY)
+    (asked,) = control.read(store).asked
+    os.chown(asked.path, NOBODY, -1)
+    # When the job is his, Then it counts; When it is somebody else's, Then it does not
+    assert control.read(store).cancels(KEY, NOBODY)
+    assert not control.read(store).cancels(KEY, NOBODY - 1)
+    assert not control.read(store).cancels(KEY, None)
+
+
+@needs_root
+def test_who_asks_is_the_files_owner_whatever_the_file_says(store):
+    # Given a request that pretends to be root's
+    control.request(store, "cancel", KEY)
+    (asked,) = control.read(store).asked
+    asked.path.write_text(json.dumps({"by": 0}))
+    os.chown(asked.path, NOBODY, -1)
+    # When it is read, Then its asker is who owns the file
+    assert control.read(store).asked[0].uid == NOBODY
 
 
 def test_other_names_are_left_alone(store):
     # Given what editors and people leave behind
-    for name in (".cancel.swp", "cancel.json", "notes.txt", f"cancel@{KEY}.json", f"stop@{KEY}@1.json"):
+    names = (
+        ".cancel.swp",
+        "cancel.json",
+        "notes.txt",
+        f"cancel@{KEY}.json",
+        f"stop@{KEY}@1.json",
+        "cancel@../../etc@1.json".replace("/", "_"),
+        "cancel@*@1.json",
+    )
+    for name in names:
         (store.layout.control / name).write_text("{}")
     # When control is read, Then it asks for nothing, and all stay where they are
-    assert control.read(store) == control.Requests(paused=False, cancels={})
+    assert control.read(store) == control.Requests(paused=False, asked=())
     control.clear_cancels(store, KEY)
-    assert len(os.listdir(store.layout.control)) == 5
+    assert sorted(os.listdir(store.layout.control)) == sorted(names)
 
 
-def test_a_request_leaves_nothing_in_tmp(store):
-    control.request_cancel(store, KEY, by=7)
-    control.pause(store, by=7)
-    assert os.listdir(store.layout.tmp) == []
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff", b"x" * 10_000])
+def test_a_request_whose_content_says_nothing_is_still_one(store, content):
+    # Given a request as `touch` or a script makes it
+    store.layout.request("cancel", KEY, "1").write_bytes(content)
+    # When it is read, Then its name and its owner are enough
+    assert control.read(store).cancels(KEY, os.getuid())
+    assert control.facts_of(control.read(store).asked[0]) == {}
+
+
+def test_a_link_is_nobodys_word(store, tmp_path):
+    # Given a request that is a link to a file of facts
+    (tmp_path / "facts").write_text('{"level": "urgent"}')
+    store.layout.request("prioritise", KEY, "1").symlink_to(tmp_path / "facts")
+    # When its facts are asked for, Then it is not followed
+    assert control.facts_of(control.read(store).asked[0]) == {}

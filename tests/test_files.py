@@ -287,7 +287,8 @@ def test_only_regular_files_are_read_and_nothing_blocks(tmp_path):
         assert caught.value.errno == code, name
 
 
-def test_what_may_not_be_read_is_an_error(tmp_path):
-    (tmp_path / "a").write_text("1")
-    (tmp_path / "a").chmod(0)
-    assert without_rights(lambda: read_regular(tmp_path / "a", 10)).startswith("PermissionError")
+def test_what_may_not_be_read_is_an_error(public_store):
+    path = public_store.root / "a"
+    path.write_text("1")
+    path.chmod(0)
+    assert without_rights(lambda: read_regular(path, 10)).startswith("PermissionError")

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 from tests.spooltest.faults import LostReplies, Steps, observed, refuse
-from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, retried, submitted
 from tests.spooltest.trees import assert_state, record_of
 
 from spoolq.admit import invalid_record
@@ -17,7 +17,6 @@ from spoolq.errors import ClaimLost
 from spoolq.finish import finish, publish_invalid, set_aside, terminal_record
 from spoolq.jobs import Entry, blank
 from spoolq.names import Running, new_claim
-from spoolq.people import retry
 from spoolq.transitions import State
 
 
@@ -143,7 +142,7 @@ def test_the_second_end_of_a_retried_job_survives_a_lost_reply(store, code):
     # Given a job that failed, was retried, and runs again: its file is the record of its first end
     stem = submitted(store)
     entry = ended(store, stem, "exit")
-    again = claimed(store, retry(store, entry)).running
+    again = claimed(store, retried(store, entry)).running
     # When it fails in another way, and the reply to the commit is lost
     record = record_for(store, again, "timed_out", attempt=2)
     store.disk = LostReplies(code)

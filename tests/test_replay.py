@@ -5,7 +5,7 @@ import time
 
 import pytest
 from tests.spooltest.faults import Steps, observed
-from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, retried, submitted
 from tests.spooltest.trees import assert_state, places, record_of
 from tests.spooltest.users import in_child
 
@@ -14,7 +14,7 @@ from spoolq.claims import adopt, reclaim
 from spoolq.finish import finish, set_aside, terminal_record
 from spoolq.jobs import Entry, describe, finals
 from spoolq.names import Running, new_claim
-from spoolq.people import cancel, retry
+from spoolq.people import cancel
 from spoolq.replay import LITTER_AGE_S, is_old, replay
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -84,7 +84,7 @@ def test_the_second_end_of_a_retried_job_is_not_taken_for_its_first(store):
     # Given a job that failed and was retried: its file is the record of its first end
     stem = submitted(store)
     entry = ended(store, stem, "exit")
-    again = opened(store, claimed(store, retry(store, entry)))
+    again = opened(store, claimed(store, retried(store, entry)))
     # When it fails in another way, and the runner is killed between commit and record
     killed_before(store, "/failed/", lambda own: conclude_as(own, again, "timed_out"), nth=2)
     # Then neither whoever looks nor the replay takes the old record for the new end

@@ -11,7 +11,7 @@ import pytest
 from tests.spooltest.faults import LostReplies, Steps, observed, refuse
 from tests.spooltest.jobs import REQUEST, submitted
 from tests.spooltest.trees import assert_state, places, queue
-from tests.spooltest.users import without_rights
+from tests.spooltest.users import close, without_rights
 
 from spoolq.documents import MAX_BYTES
 from spoolq.errors import RequestInvalid, SpoolUnusable
@@ -126,7 +126,9 @@ def test_a_rename_whose_reply_was_lost_is_not_called_a_failure(store, code):
         assert_state(store, stem.uuid, State.QUEUED)
 
 
-def test_a_spool_that_may_not_be_written_says_so(store):
-    store.root.chmod(0o755)
-    said = without_rights(lambda: publish(store, REQUEST))
-    assert said.startswith(f"SpoolUnusable: cannot submit to {store.root}: Permission denied")
+def test_a_spool_that_may_not_be_written_says_so(public_store):
+    # Given a spool that may be read only, When somebody submits, Then the error says so
+    close(public_store.root)
+    said = without_rights(lambda: publish(public_store, REQUEST))
+    assert said.startswith(f"SpoolUnusable: cannot submit to {public_store.root}: Permission denied")
+    assert places(public_store) == {}

@@ -92,7 +92,7 @@ def _version_option(
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*(sys.argv[1:] if argv is None else argv)]  # `list` is a verb of this package once it is imported
     verb, arguments, command = _split(arguments)
     try:
         app = build([verb] if verb in VERBS and "_SPOOLQ_COMPLETE" not in os.environ else VERBS)
@@ -144,7 +144,7 @@ def _split(arguments: list[str]) -> tuple[str | None, list[str], list[str] | Non
         at = arguments.index("--")
         arguments, command = arguments[:at], arguments[at + 1 :]
     leading: list[str] = []
-    rest = list(arguments)
+    rest = [*arguments]
     while rest and (rest[0] == "--spool" or rest[0].startswith("--spool=")):
         leading.append(rest.pop(0))
         if leading[-1] == "--spool" and rest:

@@ -28,10 +28,13 @@ def command(
 
     Example: spoolq run --slots gpu0=0 --slots gpu1=1
     """
+    from spoolq.recipes import find
     from spoolq.watcher import Watcher
 
     store = open_store(spool)
     chosen: dict[str, str | None] = _slots(slots) if slots else {**store.settings.slots} or {"all": None}
+    for name in store.settings.recipes:
+        find(name, store.settings)  # a recipe that is wrong is said now, not when its first job fails
     watcher = Watcher(store, chosen, drain=drain)
     watcher.say(
         f"watching {store.root} (slots {', '.join(chosen)}; a look every {store.poll:g} s besides)"

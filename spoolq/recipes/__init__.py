@@ -114,9 +114,3 @@ def choose(request: Mapping[str, Any], named: str | None, settings: Settings) ->
     raise RequestInvalid(
         "the request names no recipe, and holds neither `command` nor `model` and `tasks`; add what is missing"
     )
-
-
-def check(request: Mapping[str, Any], named: str | None, settings: Settings) -> tuple[str, dict[str, Any]]:
-    """The recipe's name and the request with its defaults; raises RequestInvalid."""
-    name = choose(request, named, settings)
-    return name, find(name, settings).check(request)

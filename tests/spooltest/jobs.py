@@ -6,9 +6,11 @@ from typing import Any
 from spoolq import requests
 from spoolq.attempt import Attempt, open_attempt, write_verdict
 from spoolq.claims import Claimed, claim
+from spoolq.find import find
 from spoolq.jobs import Entry
 from spoolq.names import Stem
 from spoolq.outcome import Verdict
+from spoolq.people import retry
 from spoolq.store import Store
 from spoolq.submit import publish
 from spoolq.transitions import State
@@ -59,3 +61,9 @@ def ended(store: Store, stem: Stem, outcome: str = "succeeded", **facts: Any) ->
     """A queued job, claimed and brought to its end."""
     conclude_as(store, opened(store, claimed(store, stem)), outcome, **facts)
     return Entry(STATE_OF[outcome], stem.with_priority("normal"))
+
+
+def retried(store: Store, entry: Entry) -> Stem:
+    """An ended job, back in the queue because somebody asked for it."""
+    assert retry(store, entry) == "queued"
+    return find(store, entry.stem.uuid).stem

@@ -3,6 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,14 @@ def without_rights(function: Callable[[], object]) -> str:
         said = answer.read()
     os.waitpid(pid, 0)
     return said
+
+
+def close(folder: Path) -> None:
+    """Take the right to write away from a folder and all folders in it, from its owner too; readable by everybody."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            Path(path, name).chmod(0o755)
+        Path(path).chmod(0o555)
 
 
 def in_child(function: Callable[[], object]) -> int:

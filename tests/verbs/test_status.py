@@ -1,0 +1,65 @@
+"""`spoolq status`."""
+
+from spoolq.models import JobInfo
+from tests.verbs.program import spoolq
+
+
+def test_empty(spool, golden):
+    golden("status_empty", spoolq("status").out)
+
+
+def test_of_a_spool_at_work(busy, golden):
+    golden("status_busy", spoolq("status").out)
+
+
+def test_of_a_spool_where_all_has_ended(ended, golden):
+    golden("status_ended", spoolq("status").out)
+
+
+def test_when_nobody_runs(spool, golden):
+    # Given two jobs and a file that is not complete, and nobody who runs them
+    spoolq("submit", "--priority", "urgent", "--", "true")
+    spoolq("submit", "-", stdin='{"model": "dummy", "tasks": ["a", "b"], "model_args": {"pretrained": "org/tiny"}}')
+    (spool / "queued" / "half.json").write_text('{"model":')
+    # When one asks
+    ran = spoolq("status")
+    # Then it says why nothing happens, and what to do
+    golden("status_idle", ran.out)
+
+
+def test_when_paused(spool, golden):
+    # Given a queue that is paused for a reason too long for a line
+    spoolq("submit", "--", "true")
+    spoolq("pause", "--reason", "the driver is being updated on all of the hosts, and that takes until noon at least")
+    # When one asks
+    ran = spoolq("status")
+    # Then the reason stands there once, and how to go on
+    assert ran.out.count("driver") == 1
+    golden("status_paused", ran.out)
+
+
+def test_limit_is_how_many_that_wait_are_shown(busy):
+    # When fewer are asked for than wait
+    ran = spoolq("status", "--limit", "1")
+    # Then the rest is counted, and one is told how to see it
+    assert ran.lines[-2].split()[0] == "0"
+    assert ran.lines[-1] == "     … and 2 more (spoolq list --state queued)"
+    assert "waiting" not in spoolq("status", "--limit", "0").out.splitlines()
+
+
+def test_json_has_the_names_of_lmms_eval_and_whole_records(busy):
+    # When a program asks
+    seen = spoolq("status", "--json").json()
+    # Then counts and ids have the names that lmms-eval's server gives them
+    assert seen["queue_size"] == 3 and seen["paused"] is False
+    assert seen["running_job"] == busy["running"] and seen["running_jobs"] == [busy["running"]]
+    assert seen["queued_jobs"] == [busy["first"], busy["long"], busy["late"]]
+    assert (seen["completed_jobs"], seen["failed_jobs"], seen["cancelled_jobs"]) == (0, 0, 0)
+    # And what runs and waits are records
+    assert all(set(JobInfo.model_fields) <= set(record) for record in (*seen["running"], *seen["waiting"]))
+    assert seen["running"][0]["progress"] == {"stage": "Running count", "percent": 50, "done": "5", "total": "10"}
+    assert [record["reason"] for record in seen["waiting"]] == [
+        "next: a slot must become free",
+        "behind 1 queued job",
+        "behind 2 queued jobs",
+    ]
