@@ -53,8 +53,8 @@ class Spool:
         """Queue a request; once this has returned, it survives a power cut. Raises RequestInvalid naming the field."""
         policy: dict[str, Any] = {
             "recipe": recipe,
-            "timeout": None if timeout is None else parse_duration(timeout),
-            "grace": None if grace is None else parse_duration(grace),
+            "timeout": timeout,
+            "grace": grace,
             "max_attempts": max_attempts,
             "retry_on": None if retry_on is None else list(retry_on),
         }

@@ -60,7 +60,7 @@ def create(root: Path, shared: str | None = None) -> list[Path]:
         made = [directory for directory in layout.directories() if not directory.is_dir()]
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in made:
-            directory.mkdir()
+            directory.mkdir(exist_ok=True)
         if not layout.settings.exists():
             layout.settings.write_text(SETTINGS, encoding="utf-8")
         if gid is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from spoolq import history
 from spoolq.documents import dump
 from spoolq.errors import ClaimLost, LockTimeout
 from spoolq.files import GONE, names_in, read_regular
@@ -72,14 +73,23 @@ def _commit(store: Store, source: Path, target: Path, running: Running, record: 
         except FileExistsError:
             _clear_way(store, target, running)
             store.disk.rename_new(source, target)
-    except OSError as error:
-        # RACE: a lost NFS reply looks like ENOENT; both listings tell whether it was done, and by whom.
-        if error.errno not in GONE or source.name in names_in(source.parent):
+    except OSError:
+        # RACE: a lost NFS reply looks like a failure; the listings tell whether the rename was done.
+        if source.name in names_in(source.parent):
             raise
-        published = terminal_record(target)
-        if target.name in names_in(target.parent) and (published is None or published.get("claim") == record["claim"]):
-            return
-        raise ClaimLost(f"the claim of {target.stem} was taken away") from None
+        if target.name not in names_in(target.parent) or _is_anothers(store, target, running, record):
+            raise ClaimLost(f"the claim of {target.stem} was taken away") from None
+
+
+def _is_anothers(store: Store, target: Path, running: Running, record: dict[str, Any]) -> bool:
+    """Whether the record in *target* is of an end that somebody else made. One from before a retry is nobody's end.
+
+    None there means that we made the commit, or an adopter whose record is about to replace ours.
+    """
+    published = terminal_record(target)
+    if published is None or published.get("claim") == record["claim"]:
+        return False
+    return not history.was_retried(history.events(store, running.stem.key), published)
 
 
 def _clear_way(store: Store, target: Path, running: Running) -> None:
@@ -94,7 +104,7 @@ def _publish(store: Store, final: Path, target: Path, record: dict[str, Any]) ->
         store.disk.rename(final, target)
     except FileNotFoundError:
         # RACE: a sweep replayed it for us, or took it for litter after an hour; in the second case write it again.
-        if terminal_record(target) is None:
+        if (terminal_record(target) or {}).get("claim") != record["claim"]:
             _write_final(store, final, record)
             store.disk.rename(final, target)
 

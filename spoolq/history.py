@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from spoolq.store import Store
@@ -52,6 +53,11 @@ def last(past: list[dict[str, Any]], name: str, nonce: str | None = None) -> dic
     """The newest event *name* (of the claim *nonce*, if given), or None."""
     matching = (e for e in reversed(past) if e.get("event") == name and (nonce is None or e.get("nonce") == nonce))
     return next(matching, None)
+
+
+def was_retried(past: list[dict[str, Any]], record: Mapping[str, Any]) -> bool:
+    """Whether *record* tells of an end before a retry: the file of a retried job holds it until its next end."""
+    return any(event.get("event") == "retried" and event.get("of") == record.get("claim") for event in past)
 
 
 def since_retry(past: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -135,26 +135,26 @@ def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
 
 def _terminal(store: Store, entry: Entry) -> dict[str, Any] | None:
     path = store.layout.terminal(entry.state, entry.stem.key)
-    record = terminal_record(path)
-    if record is not None:
-        return {**blank(store, entry.state, entry.stem), **record}
-    record = _unpublished(store, entry)
-    if record is not None:
-        return {**blank(store, entry.state, entry.stem), **record}
-    if path.name not in store.names(entry.state):
-        return None
-    return {**blank(store, entry.state, entry.stem), "error": "its record is not written yet"}
+    record = current_record(store, entry)
+    if record is None:
+        if path.name not in store.names(entry.state):
+            return None
+        record = {"error": "its record is not written yet"}
+    return {**blank(store, entry.state, entry.stem), **record}
 
 
-def _unpublished(store: Store, entry: Entry) -> dict[str, Any] | None:
-    """The record of a finish that was killed between its commit and its record."""
-    for name in finals(store):
-        running, path = name, store.layout.final(str(name))
-        if running.stem.key == entry.stem.key:
-            record = read_final(store, running)
-            if record is not None and record.get("status") == entry.state.value and path.exists():
-                return record
-    return None
+def current_record(store: Store, entry: Entry) -> dict[str, Any] | None:
+    """The record of an ended job: the file's, or the `.final` of a finish that was killed after its commit.
+
+    None when there is neither. The file may hold the record of an end before a retry; then a `.final` wins.
+    """
+    record = terminal_record(store.layout.terminal(entry.state, entry.stem.key))
+    waiting = [name for name in finals(store) if name.stem.key == entry.stem.key]
+    if waiting and (record is None or history.was_retried(history.events(store, entry.stem.key), record)):
+        found = [final for name in waiting if (final := read_final(store, name))]
+        ended = [final for final in found if final.get("status") == entry.state.value]
+        return max(ended, key=lambda final: str(final.get("completed_at")), default=record)
+    return record
 
 
 def finals(store: Store) -> list[Running]:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 PRIORITIES: dict[str, str] = {"urgent": "0-", "high": "1-", "normal": "", "low": "9-"}
 _LEVELS = {prefix: level for level, prefix in PRIORITIES.items()}
 
-_STAMP = r"[2-8]\d{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3])[0-5]\d[0-5]\d\.\d{6}Z"
+_STAMP = r"[2-8][0-9]{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\.[0-9]{6}Z"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _KEY = rf"(?P<stamp>{_STAMP})-(?P<uuid>{_UUID})"
 _CLAIM = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,63})\.(?P<slot>[a-z0-9_-]{1,32})\.(?P<nonce>[0-9a-f]{8})"

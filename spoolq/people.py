@@ -10,7 +10,7 @@ from spoolq import control, history
 from spoolq.errors import ClaimLost, NotAllowed, SpoolUnusable
 from spoolq.files import GONE
 from spoolq.finish import finish, terminal_record
-from spoolq.jobs import Entry, describe, owner_of
+from spoolq.jobs import Entry, describe, finals, owner_of
 from spoolq.names import CANCEL_SLOT, PRIORITIES, Running, Stem, new_claim
 from spoolq.replay import replay, settle_recordless
 from spoolq.store import Store
@@ -90,8 +90,10 @@ def retry(store: Store, entry: Entry) -> str:
         return _ask(store, "retry", entry)
     source = store.layout.terminal(entry.state, entry.stem.key)
     replay(store)  # RACE: without its record the file has a writer still under way, who must come first
-    record = terminal_record(source) or settle_recordless(store, entry)
-    if record is None:
+    with _refusals(store, "retry", entry):
+        record = terminal_record(source) or settle_recordless(store, entry)
+        under_way = any(name.stem.key == entry.stem.key for name in finals(store))
+    if record is None or under_way:
         raise NotAllowed(f"cannot retry job {entry.stem.uuid}: its end is being written. Try again in a moment.")
     if record.get("outcome") == "invalid":
         raise NotAllowed(
@@ -100,8 +102,9 @@ def retry(store: Store, entry: Entry) -> str:
     stem = entry.stem.with_priority(record.get("priority") or "normal")
     target = store.layout.queued(stem)
     with _refusals(store, "retry", entry):
-        # CRASH: the history first; a line about a retry that did not happen only forgives attempts.
-        history.record(store, stem.key, "retried", by=os.getuid())
+        # CRASH: the history first. A line about a retry that did not happen forgives attempts, and nothing else: the
+        # record that it names as passed stays the job's while no other waits.
+        history.record(store, stem.key, "retried", by=os.getuid(), of=record.get("claim"))
         control.clear_cancels(store, stem.key)  # of its last run, or the retry would be cancelled at once
         with store.locked():
             store.disk.rename_new(source, target)

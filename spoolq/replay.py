@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from spoolq import history
 from spoolq.finish import publish_invalid, replace_record, terminal_record
 from spoolq.jobs import Entry, as_queued, finals, parse_entry, read_final
 from spoolq.names import SWEEP_SLOT, Running, new_claim
@@ -66,16 +67,22 @@ def _for_ended(store: Store, running: Running, record: dict[str, Any] | None, en
     final = store.layout.final(str(running))
     for entry in ended:
         target = store.layout.terminal(entry.state, entry.stem.key)
-        if terminal_record(target) is None and record is not None and record.get("status") == entry.state.value:
+        if _lacks_record(store, entry) and record is not None and record.get("status") == entry.state.value:
             with store.locked(insist=False):
-                if terminal_record(target) is None and final.exists():
+                if _lacks_record(store, entry) and final.exists():
                     store.disk.rename(final, target)
                     store.disk.sync_directory(target.parent)
                     return True
             return False
-    if all(terminal_record(store.layout.terminal(e.state, e.stem.key)) is not None for e in ended):
+    if not any(_lacks_record(store, entry) for entry in ended):
         store.disk.unlink(final)
     return False
+
+
+def _lacks_record(store: Store, entry: Entry) -> bool:
+    """Whether the file of an ended job has no record, or only that of an end before a retry."""
+    record = terminal_record(store.layout.terminal(entry.state, entry.stem.key))
+    return record is None or history.was_retried(history.events(store, entry.stem.key), record)
 
 
 def _discard_old(store: Store, running: Running) -> None:

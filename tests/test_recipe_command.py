@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spoolq.errors import NoResults, RequestInvalid
-from spoolq.recipes import Findings, Place, check, find
+from spoolq.recipes import Findings, Place, choose, find
 from spoolq.settings import Settings
 
 PLACE = Place(Path("/spool/runs/k"), Path("/spool/runs/k/output.partial"), 1, "/venv/bin/python")
@@ -29,7 +29,7 @@ def test_defaults_are_filled_in_and_checking_again_changes_nothing(recipe):
 
 def test_a_bare_command_chooses_this_recipe():
     # Given a request that names no recipe, When it holds a command, Then it is one for `command`
-    assert check({"command": ["true"]}, None, Settings())[0] == "command"
+    assert choose({"command": ["true"]}, None, Settings()) == "command"
 
 
 def test_the_command_reaches_the_plan_untouched(recipe):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spoolq.errors import NoResults, RequestInvalid
-from spoolq.recipes import Place, check, find
+from spoolq.recipes import Place, choose, find
 from spoolq.settings import Settings
 
 PLACE = Place(Path("/spool/runs/k"), Path("/spool/runs/k/output.partial"), 1, "/venv/bin/python")
@@ -38,7 +38,7 @@ def test_the_least_request_has_all_twelve_fields_in_order():
 
 def test_it_is_the_recipe_of_a_bare_request_with_model_and_tasks():
     # Given no recipe's name, When the request has model and tasks, Then this recipe takes it
-    assert check(LEAST, None, Settings())[0] == "lmms-eval"
+    assert choose(LEAST, None, Settings()) == "lmms-eval"
 
 
 def test_values_are_coerced_and_unknown_fields_dropped():

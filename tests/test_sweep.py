@@ -1,6 +1,7 @@
 """One maintenance pass; take-over between hosts is tested with the processes."""
 
 import os
+import time
 
 import pytest
 
@@ -19,20 +20,22 @@ def sweep(store):
     return Sweep(store, frozenset({"all"}), lambda _line: None)
 
 
-def test_litter_goes_when_it_is_old_and_stays_while_it_is_young(store, sweep):
-    # Given a killed submit, young and old, a pruned folder, and a hidden file
-    young, old, folder = (store.root / ".tmp" / name for name in ("a.submit", "b.submit", "c.pruned"))
-    young.write_text("{}")
-    old.write_text("{}")
+def test_litter_goes_when_it_is_old_and_stays_while_it_is_young(store, sweep, monkeypatch):
+    # Given a killed submit, a pruned folder with an old mtime, and a hidden file
+    names = [".gitignore", "a.submit", "b.pruned"]
+    (store.root / ".tmp" / "a.submit").write_text("{}")
+    (store.root / ".tmp" / ".gitignore").write_text("*")
+    folder = store.root / ".tmp" / "b.pruned"
     folder.mkdir()
     (folder / "log.txt").write_text("x")
-    (store.root / ".tmp" / ".gitignore").write_text("*")
-    for path in (old, folder, store.root / ".tmp" / ".gitignore"):
-        os.utime(path, (os.stat(path).st_mtime - HOUR,) * 2)  # noqa: PTH116
-    # When it is swept
+    os.utime(folder, (0, 0))
+    # When it is swept at once, all stay: prune may be at work in its folder
     sweep.turn()
-    # Then only what is old and ours is gone
-    assert sorted(path.name for path in (store.root / ".tmp").iterdir()) == [".gitignore", "a.submit"]
+    assert sorted(path.name for path in (store.root / ".tmp").iterdir()) == names
+    # When it is swept an hour later, by the file server's clock, only what is not ours stays
+    monkeypatch.setattr(store, "server_time", lambda: time.time() + HOUR)
+    sweep.turn()
+    assert [path.name for path in (store.root / ".tmp").iterdir()] == [".gitignore"]
 
 
 def test_a_heartbeat_without_a_claim_goes(store, sweep):
@@ -45,11 +48,11 @@ def test_a_heartbeat_without_a_claim_goes(store, sweep):
     assert mine.exists() and not stray.exists()
 
 
-def test_a_claim_of_a_slot_that_nobody_holds_goes_back(store, sweep):
+def test_a_claim_of_a_slot_that_nobody_holds_goes_back(store, sweep, monkeypatch):
     # Given a claim under a slot that is not ours, older than a live owner's could be without a line in its history
     publish(store, {"request": {"command": ["true"]}, "max_attempts": 3})
     claim(store, find(store, "last").stem, "gpu7")
-    store.clock = lambda: __import__("time").time() + 60
+    monkeypatch.setattr(store, "server_time", lambda: time.time() + 60)
     # When somebody holds that slot, it stays
     fd = try_lock(lock_directory(None) / "gpu7.lock")
     sweep.turn()
@@ -60,9 +63,9 @@ def test_a_claim_of_a_slot_that_nobody_holds_goes_back(store, sweep):
     assert find(store, "last").state is State.QUEUED
 
 
-def test_a_claim_of_our_own_slot_is_left_to_its_runner(store, sweep):
+def test_a_claim_of_our_own_slot_is_left_to_its_runner(store, sweep, monkeypatch):
     publish(store, {"request": {"command": ["true"]}})
     claim(store, find(store, "last").stem, "all")
-    store.clock = lambda: __import__("time").time() + 60
+    monkeypatch.setattr(store, "server_time", lambda: time.time() + 60)
     sweep.turn()
     assert find(store, "last").state is State.RUNNING

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_SPOOL = "spool"
 
 SpoolOption = Annotated[
-    Path | None, typer.Option("--spool", metavar="DIR", help="The spool; else $SPOOLQ_SPOOL, else ./spool.")
+    Path | None,
+    typer.Option("--spool", metavar="DIR", readable=False, help="The spool; else $SPOOLQ_SPOOL, else ./spool."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; talk goes to stderr.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="An id, the beginning of one, `last`, or a file name.")]

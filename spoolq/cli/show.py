@@ -66,7 +66,7 @@ def _facts(record: dict[str, Any]) -> None:
         render.line(f"  {name.replace('_', ' '):<12} {render.safe(value)}")
 
     state = render.coloured(record["status"], record["status"])
-    outcome = f" ({record['outcome']})" if record["outcome"] not in (None, "succeeded") else ""
+    outcome = f" ({record['outcome']})" if record["outcome"] not in (None, "succeeded", "cancelled") else ""
     render.line(f"{record['job_id']}  {state}{outcome}")
     if record["position_in_queue"] is not None:
         fact("position", record["position_in_queue"])

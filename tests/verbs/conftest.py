@@ -15,10 +15,10 @@ from tests.spooltest.waiting import wait_for
 from tests.verbs import goldens
 from tests.verbs.program import PROGRAM, spoolq
 
-#: A command that writes scores; {} is the accuracy.
-SCORES = """
+#: A command that writes scores; its argument is the accuracy.
+SCORE = """#!/bin/sh
 mkdir -p "$SPOOLQ_OUTPUT"
-printf '{{"results": {{"arith": {{"acc,none": {}, "acc_stderr,none": 0.0125}}, "names": {{"em": 1}}}}}}' \\
+printf '{"results": {"arith": {"acc,none": %s, "acc_stderr,none": 0.0125}, "names": {"em": 1}}}' "$1" \\
   > "$SPOOLQ_OUTPUT/results.json"
 """
 #: A command that draws a progress bar half-way and stays there.
@@ -27,9 +27,10 @@ HALF_WAY = 'printf "\\rRunning count: 50%%|##  | 5/10 [00:01<00:01, 3it/s]" >&2;
 
 @dataclass(frozen=True)
 class Jobs:
-    """A spool with jobs in it: name -> id."""
+    """A spool with jobs in it, name -> id, submitted from the folder *home*."""
 
     spool: Path
+    home: Path
     ids: dict[str, str]
 
     def __getitem__(self, name: str) -> str:
@@ -57,7 +58,7 @@ def golden(request) -> Callable[[str, str], None]:
     def check(name: str, text: str) -> None:
         jobs = next((request.getfixturevalue(one) for one in ("ended", "busy") if one in fixtures), None)
         spool = jobs.spool if jobs else request.getfixturevalue("spool_path")
-        goldens.compare(name, goldens.settled(text, spool))
+        goldens.compare(name, goldens.settled(text, spool, jobs.home if jobs else spool.parent))
 
     return check
 
@@ -115,9 +116,11 @@ def _ended(tmp_path_factory) -> Jobs:
         patch.chdir(place)
         spoolq("init", "--spool", spool)
         (spool / "spoolq.toml").write_text('settle = "100ms"\ngrace = "1s"\n')
+        (place / "score").write_text(SCORE)
+        (place / "score").chmod(0o755)
         ids = {
-            "scores": submit(spool, "-", stdin=_scoring(0.5)),
-            "better": submit(spool, "-", stdin=_scoring(0.75)),
+            "scores": submit(spool, "-", stdin=_scoring(place, "0.5")),
+            "better": submit(spool, "-", stdin=_scoring(place, "0.75")),
             "plain": submit(spool, "--", "true"),
             "exit": submit(spool, "--", "sh", "-c", "echo the model is not there; exit 3"),
             "signal": submit(spool, "--", "sh", "-c", "kill -9 $$"),
@@ -133,11 +136,11 @@ def _ended(tmp_path_factory) -> Jobs:
         spoolq("cancel", "--spool", spool, ids["stopped"])
         assert runner.wait(30) == 0
         (broken,) = set(goldens.ids_in(spool)) - set(ids.values())
-    return Jobs(spool, {**ids, "broken": broken})
+    return Jobs(spool, place, {**ids, "broken": broken})
 
 
-def _scoring(accuracy: float) -> str:
-    command = ["sh", "-c", SCORES.format(accuracy)]
+def _scoring(place: Path, accuracy: str) -> str:
+    command = [str(place / "score"), accuracy]
     request = {"command": command, "results": "results.json", "env": {"HF_TOKEN": "hf_secret", "SEED": "1"}}
     return json.dumps({"request": request, "timeout": "1h"})
 
@@ -148,7 +151,7 @@ def ended(_ended: Jobs, tmp_path: Path, monkeypatch) -> Jobs:
     spool = tmp_path / "ended" / "spool"
     shutil.copytree(_ended.spool, spool, symlinks=True)
     monkeypatch.setenv("SPOOLQ_SPOOL", str(spool))
-    return Jobs(spool, _ended.ids)
+    return Jobs(spool, _ended.home, _ended.ids)
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +172,7 @@ def _busy(tmp_path_factory) -> Iterator[Jobs]:
             long = ["python", "/opt/evaluations/evaluate.py", "--model", "an/organisation/with-a-long-model-name"]
             ids["long"] = submit(spool, "--", *long, "--tasks", "arc_easy,hellaswag,mmlu,winogrande,gsm8k")
         wait_for(lambda: "50%" in spoolq("show", ids["running"], "--spool", spool).out)
-        yield Jobs(spool, ids)
+        yield Jobs(spool, place, ids)
     finally:
         stop(runner)
 

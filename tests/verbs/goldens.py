@@ -22,12 +22,12 @@ def ids_in(spool: Path) -> list[str]:
     return [keys[key] for key in sorted(keys)]
 
 
-def settled(text: str, spool: Path) -> str:
+def settled(text: str, spool: Path, home: Path) -> str:
     """*text* with ids numbered by age, and times, durations, sizes, paths, the host and the user made the same."""
     for number, job in enumerate(ids_in(spool), 1):
         text = text.replace(job, f"{number:08d}-0000-4000-8000-{number:012d}")
         text = re.sub(rf"\b{job[:8]}\b", f"{number:08d}", text)
-    text = text.replace(str(spool), "SPOOL").replace(str(spool.parent), "TMP")
+    text = text.replace(str(spool), "SPOOL").replace(str(home), "HOME")
     text = re.sub(r"\d{8}T\d{6}\.\d{6}Z", "20260101T000000.000000Z", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", "2026-01-01T00:00:00.000000+00:00", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-01 00:00:00", text)
@@ -38,6 +38,8 @@ def settled(text: str, spool: Path) -> str:
     text = re.sub(r"(\"submitted_by\": )\d+", r"\g<1>0", text)
     text = re.sub(r"(?m)^  submitted by .*\n", "", text)
     text = re.sub(r"\b\d+(\.\d)? (B|kB|MB)\b", "N kB", text)
+    text = re.sub(r", heartbeat \S+ ago", "", text)
+    text = re.sub(r"(?m)^(  took +)\S+$", r"\g<1>0.0s", text)
     return _DURATION.sub(lambda match: "0.0s".rjust(len(match[0])), text)
 
 

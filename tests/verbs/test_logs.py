@@ -76,7 +76,9 @@ def test_an_ended_job_without_a_log(ended, name, said):
 
 def test_a_job_that_has_not_begun(busy):
     ran = spoolq("logs", busy["first"])
-    assert ran.out == "" and ran.err == f"spoolq: job {busy['first'][:8]} is queued and has no log yet (-f waits for it)\n"
+    assert (
+        ran.out == "" and ran.err == f"spoolq: job {busy['first'][:8]} is queued and has no log yet (-f waits for it)\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ def test_all_goes_with_its_runs(ended, golden):
     # Given jobs that have ended, and a queued one
     job = spoolq("submit", "--", "true").out.strip()
     said = spoolq("prune", "--all", "--dry-run").out
+    golden("prune_dry_run", said)
     # When all are pruned
     ran = spoolq("prune", "--all")
     # Then records and runs are gone, and the queued one stays
-    golden("prune_dry_run", said)
     assert said.replace("would remove", "removed") == ran.out
     assert left(ended.spool) == set() and list((ended.spool / "runs").iterdir()) == []
     assert spoolq("position", job).out == "0\n"

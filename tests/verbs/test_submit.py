@@ -210,7 +210,10 @@ class TestFlags:
         ("argv", "cause"),
         [
             (["--model", "m"], "the request names no recipe"),
-            (["--recipe", "nope", "--model", "m", "--tasks", "t"], "field `recipe`: there is no recipe 'nope'; known are"),
+            (
+                ["--recipe", "nope", "--model", "m", "--tasks", "t"],
+                "field `recipe`: there is no recipe 'nope'; known are",
+            ),
             (["--recipe", "lm-eval", "--model", "m", "--tasks", "t", "--limit", "-3"], "field `limit`: "),
             (["--set", "seed"], "option --set: 'seed' is not of the form NAME=VALUE"),
             (["--model", "m", "--tasks", "t", "--model-args", "a"], "option --model-args: 'a' is not of the form"),

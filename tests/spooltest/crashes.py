@@ -1,0 +1,186 @@
+"""Moves that are cut short at every step, and what must be true afterwards."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spoolq import requests
+from spoolq.admit import Admission
+from spoolq.create import create
+from spoolq.errors import SpoolqError
+from spoolq.replay import LITTER_AGE_S
+from spoolq.settings import Settings
+from spoolq.store import Store
+from spoolq.sweep import Sweep
+from spoolq.transitions import State
+
+from .faults import Steps, observed, refuse
+from .jobs import ended, submitted
+from .trees import places, queue, record_of, stem_of
+from .users import in_child
+
+SETTINGS = Settings(settle=0.0)
+#: Exit status of a child that was ended at its step.
+CUT = 9
+
+
+class Interrupted(BaseException):
+    """What comes out of anywhere, as a Ctrl-C does."""
+
+
+def open_store(root: Path, ahead: float = 0.0) -> Store:
+    """A spool as another process opens it; *ahead*: that many seconds from now."""
+    store = Store(root, host="host-a", settings=SETTINGS, clock=lambda: time.time() + ahead)
+    if ahead:
+        server_time = store.server_time
+        store.server_time = lambda: server_time() + ahead
+    return store
+
+
+def admission(store: Store) -> Admission:
+    """Admission as the watcher has it."""
+    return Admission(store, lambda document, uid: requests.accept(document, uid, store.settings))
+
+
+@dataclass
+class Fate:
+    """How a move ended: it returned, it raised, or it was cut off; *fresh* are the jobs that it made."""
+
+    how: str
+    error: BaseException | None = None
+    fresh: set[str] = field(default_factory=set)
+
+    @property
+    def returned(self) -> bool:
+        return self.how == "returned"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move between two other jobs: *prepare* brings the spool there, *act* is cut short, *judge* says what may be.
+
+    *prepare* returns what *act* and *judge* need. *judge* is called after recovery and returns the target's id, or None
+    when there is none. *last*: the move makes a job, which stands behind all others.
+    """
+
+    prepare: Callable[[Store], Any]
+    act: Callable[[Store, Any], None]
+    judge: Callable[[Store, Any, Fate], str | None]
+    last: bool = False
+
+
+def killed(store: Store, step: int, act: Callable[[Store], None]) -> Fate:
+    """A process that is gone before its *step*, as by SIGKILL: nothing of it runs on, no `finally` and no `except`."""
+
+    def run() -> None:
+        own = open_store(store.root)
+        own.disk.step = Steps(step, lambda: os._exit(CUT))
+        act(own)
+
+    status = in_child(run)
+    assert status in (0, CUT), f"the child ended with {status}"
+    return Fate("cut" if status == CUT else "returned")
+
+
+def _in_process(at: Callable[[], None]) -> Callable[[Store, int, Callable[[Store], None]], Fate]:
+    def cut(store: Store, step: int, act: Callable[[Store], None]) -> Fate:
+        own = open_store(store.root)
+        try:
+            with observed(own, Steps(step, at)):
+                act(own)
+        except (SpoolqError, OSError) as error:
+            return Fate("raised", error)
+        except Interrupted as error:
+            return Fate("cut", error)
+        return Fate("returned")
+
+    return cut
+
+
+def _interrupt() -> None:
+    raise Interrupted
+
+
+#: Each way to cut a move short.
+WAYS = {
+    "killed": killed,
+    "interrupted": _in_process(_interrupt),
+    "ENOSPC": _in_process(refuse(errno.ENOSPC)),
+    "EIO": _in_process(refuse(errno.EIO)),
+}
+
+
+def count_steps(root: Path, move: Move) -> int:
+    """How many file system calls a move makes when nothing goes wrong."""
+    create(root)
+    store = open_store(root)
+    context = _between_others(store, move)[1]
+    own = open_store(root)
+    with observed(own, Steps()) as steps:
+        move.act(own, context)
+    return len(steps.seen)
+
+
+def _between_others(store: Store, move: Move) -> tuple[dict[str, Any], Any]:
+    """A job before and one after the one that is moved, and one that is done; what *prepare* returned."""
+    done = ended(store, submitted(store)).stem.uuid
+    before = submitted(store).uuid
+    context = move.prepare(store)
+    after = submitted(store).uuid
+    files = {job: store.layout.queued(stem_of(store, job)).read_bytes() for job in (before, after)}
+    return {"done": done, "record": record_of(store, done), "before": before, "after": after, "files": files}, context
+
+
+def recover(root: Path) -> Store:
+    """What a watcher does when it comes back: sweep and admit, now and when all that was left lying is old."""
+    said: list[str] = []
+    for ahead in (10.0, 2 * LITTER_AGE_S):
+        store = open_store(root, ahead)
+        for _ in range(2):
+            Sweep(store, frozenset(), said.append).turn()
+            admission(store).turn()
+    complaints = [line for line in said if line.startswith("cannot")]
+    assert not complaints, f"recovery has left something: {complaints}"
+    return store
+
+
+def try_point(root: Path, move: Move, way: str, step: int) -> Fate:
+    """Cut *move* short at *step*, recover, and hold what must be true; returns what became of it."""
+    create(root)
+    store = open_store(root)
+    others, context = _between_others(store, move)
+    before = set(places(store))
+    fate = WAYS[way](store, step, lambda own: move.act(own, context))
+    after = recover(root)
+    found = places(after)
+    assert all(len(states) == 1 for states in found.values()), f"a job in two states: {found}"
+    fate.fresh = set(found) - before
+    target = move.judge(after, context, fate)
+    known = {others["done"], others["before"], others["after"]} | ({target} if target else set())
+    assert set(places(after)) == known, "a job was lost, or made up"
+    assert record_of(after, others["done"]) == others["record"]
+    for job, data in others["files"].items():
+        assert after.layout.queued(stem_of(after, job)).read_bytes() == data
+    _in_order(after, others, target, move.last)
+    _clean(after)
+    return fate
+
+
+def _in_order(store: Store, others: dict[str, Any], target: str | None, last: bool) -> None:
+    """First in, first out: the target stands between the two others when it has their priority."""
+    order = [job for job in queue(store) if stem_of(store, job).priority == "normal"]
+    mine = [target] if target in order else []
+    expected = [others["before"], others["after"], *mine] if last else [others["before"], *mine, others["after"]]
+    assert order == expected
+
+
+def _clean(store: Store) -> None:
+    """Nothing is left of the move but what it made."""
+    assert os.listdir(store.layout.tmp) == []
+    assert os.listdir(store.layout.state(State.RUNNING)) == []
+    for state in State:
+        assert all(not name.startswith(".") for name in os.listdir(store.layout.state(state)))
