@@ -27,11 +27,18 @@ _SECRET = re.compile(
     r"TOKEN|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$", re.IGNORECASE
 )
 _MASK = "***"
+#: What JSON may hold as it stands and a terminal or an editor would obey; json.dumps escapes the C0 controls.
+_OBEYED_IN_JSON = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def emit_json(document: Any) -> None:
-    """One JSON document on stdout, secrets in `env` masked."""
-    sys.stdout.write(json.dumps(mask(document), indent=2, ensure_ascii=False, default=str) + "\n")
+    """One JSON document on stdout, secrets in `env` masked; what a terminal would obey is escaped."""
+    text = json.dumps(mask(document), indent=2, ensure_ascii=not _speaks_utf8(), default=str)
+    sys.stdout.write(_OBEYED_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
+
+
+def _speaks_utf8() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
 
 
 def mask(value: Any) -> Any:
@@ -163,7 +170,8 @@ def subject(record: Mapping[str, Any]) -> str:
         model = f"{model} {which}".strip()
     if model or named:
         return safe(f"{model}: {named}" if named else model)
-    return safe(" ".join([str(record.get("recipe") or ""), *(f"{key}={value}" for key, value in request.items())]))
+    words = [str(record.get("recipe") or ""), *(f"{key}={value}" for key, value in request.items())]
+    return safe(" ".join(words).strip())
 
 
 def progress_text(progress: Mapping[str, Any] | None) -> str:

@@ -6,11 +6,6 @@ import os
 import time
 
 import pytest
-from tests.spooltest.faults import LostReplies, Steps, observed, refuse
-from tests.spooltest.jobs import claimed, submitted
-from tests.spooltest.trees import assert_state, places, queue, record_of, set_aside_bytes
-from tests.spooltest.users import NOBODY, needs_root
-from tests.spooltest.waiting import pass_tick
 
 from spoolq import history, requests
 from spoolq.admit import Admission
@@ -21,6 +16,11 @@ from spoolq.names import parse_stamp
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.transitions import State
+from tests.spooltest.faults import LostReplies, Steps, observed, refuse
+from tests.spooltest.jobs import claimed, submitted
+from tests.spooltest.trees import assert_state, places, queue, record_of, set_aside_bytes
+from tests.spooltest.users import NOBODY, needs_root
+from tests.spooltest.waiting import pass_tick
 
 GOOD = b'{"command": ["true"]}'
 
@@ -266,7 +266,9 @@ def test_what_is_no_drop_is_never_touched(store, admission, clock):
     assert sorted(os.listdir(store.layout.state(State.QUEUED))) == sorted([*others, f"{stem}.json"])
 
 
-@pytest.mark.parametrize("name", ["a b\n\x1b[31m.json", os.fsdecode(b"caf\xe9.json"), "'\"$(x).json", "-rf.json", "ü.json"])
+@pytest.mark.parametrize(
+    "name", ["a b\n\x1b[31m.json", os.fsdecode(b"caf\xe9.json"), "'\"$(x).json", "-rf.json", "ü.json"]
+)
 def test_a_drop_of_any_name_is_admitted(store, admission, name):
     drop(store, name)
     assert admission.turn() == 1

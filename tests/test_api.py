@@ -5,8 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
-from tests.spooltest.trees import assert_state, queue, record_of
 
 import spoolq
 from spoolq import control, history
@@ -15,6 +13,8 @@ from spoolq.errors import JobAmbiguous, JobNotFound, NotAllowed, RequestInvalid,
 from spoolq.find import find
 from spoolq.models import JobInfo
 from spoolq.transitions import State
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.trees import assert_state, queue, record_of
 
 REQUEST = {"command": ["true"]}
 

@@ -4,21 +4,21 @@ import errno
 import os
 
 import pytest
-from tests.spooltest.faults import LostReplies, Steps, observed, refuse
-from tests.spooltest.jobs import REQUEST, claimed, ended, submitted
-from tests.spooltest.trees import assert_state, places, queue, running_file
-from tests.spooltest.users import NOBODY, needs_root
 
 from spoolq import history
-from spoolq.claims import adopt, back, claim, read_claimed, reclaim, requeue, stands
+from spoolq.claims import MAX_CLAIMED, adopt, back, claim, read_claimed, reclaim, requeue, stands
 from spoolq.documents import MAX_BYTES
 from spoolq.errors import ClaimLost
 from spoolq.lock import held
-from spoolq.names import Running, new_claim, new_stem, parse_running
+from spoolq.names import Running, is_drop, new_claim, new_stem, parse_running
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.submit import publish
 from spoolq.transitions import State
+from tests.spooltest.faults import LostReplies, Steps, observed, refuse
+from tests.spooltest.jobs import REQUEST, claimed, ended, submitted
+from tests.spooltest.trees import assert_state, places, queue, running_file
+from tests.spooltest.users import NOBODY, needs_root
 
 
 def put(store, data: bytes = b'{"command": ["true"]}'):
@@ -131,9 +131,12 @@ def test_what_is_no_regular_file_is_claimed_with_its_fault(store):
 
 
 def test_a_file_beyond_the_limit_is_claimed_with_its_fault(store):
-    taken = claim(store, put(store, b"x" * (MAX_BYTES + 1)), "gpu0")
-    assert (taken.data, taken.fault) == (b"", f"it is larger than {MAX_BYTES} bytes")
-    assert claim(store, put(store, b"x" * MAX_BYTES), "gpu0").fault is None
+    # Given files around the limit, which is above that of a submission: a retried record holds more than its request
+    assert MAX_CLAIMED > MAX_BYTES
+    taken = claim(store, put(store, b"x" * (MAX_CLAIMED + 1)), "gpu0")
+    # When they are claimed, Then only what is beyond it has a fault
+    assert (taken.data, taken.fault) == (b"", f"it is larger than {MAX_CLAIMED} bytes")
+    assert claim(store, put(store, b"x" * MAX_CLAIMED), "gpu0").fault is None
 
 
 @needs_root
@@ -161,7 +164,7 @@ def test_a_second_job_of_a_running_ones_name_is_a_fault(store):
     store.layout.queued(copy).write_bytes(taken.data)
     # When the copy is claimed, Then it is told apart, and the first one is not disturbed
     assert "running already" in claim(store, copy, "gpu1").fault
-    assert read_claimed(store, taken.running).data == taken.data
+    assert store.layout.running(taken.running).read_bytes() == taken.data
 
 
 def test_reading_a_claim_that_was_taken_away(store):
@@ -225,12 +228,15 @@ def test_a_claim_that_was_taken_away_cannot_be_given_back(store):
 def test_giving_back_never_replaces_a_queued_file(store):
     # Given a claimed job, and a file that was dropped under its name meanwhile
     taken = claimed(store, submitted(store))
-    store.layout.queued(taken.running.stem).write_text("other")
-    # When the claim is given back, Then neither file is lost
-    with pytest.raises(FileExistsError):
-        back(store, taken.running)
-    assert store.layout.queued(taken.running.stem).read_text() == "other"
-    assert stands(store, taken.running)
+    target = store.layout.queued(taken.running.stem)
+    target.write_text("other")
+    # When the claim is given back
+    back(store, taken.running)
+    # Then the job has its place, and the other file waits for admission under a name that is no job's
+    assert target.read_bytes() == taken.data
+    (drop,) = [path for path in target.parent.iterdir() if path != target]
+    assert is_drop(drop.name) and drop.read_text() == "other"
+    assert not stands(store, taken.running)
 
 
 def test_an_adopted_claim_has_a_new_nonce_and_a_traceable_origin(store):

@@ -4,9 +4,9 @@ import json
 import os
 
 import pytest
-from tests.spooltest.users import NOBODY, needs_root
 
 from spoolq import control
+from tests.spooltest.users import NOBODY, needs_root
 
 KEY = "20261120T120730.123456Z-1b4e28ba-2fa1-4d2b-883f-0016d3cca427"
 OTHER = "20261120T120730.123456Z-2c4e28ba-2fa1-4d2b-883f-0016d3cca427"

@@ -6,17 +6,15 @@ the order is kept, no litter stays.
 
 import json
 import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
-from tests.spooltest import crashes
-from tests.spooltest.crashes import WAYS, Fate, Move, admission, count_steps, try_point
-from tests.spooltest.jobs import REQUEST, claimed, conclude_as, ended, opened, retried, say, submitted
-from tests.spooltest.trees import assert_state, places, record_of, set_aside_bytes, stem_of
-from tests.spooltest.waiting import pass_tick
 
-from spoolq import history
-from spoolq.attempt import conclude, reject
-from spoolq.claims import adopt, reclaim, requeue
+from spoolq import control, errands, history, requests
+from spoolq.attempt import Attempt, conclude, reject
+from spoolq.claims import adopt, read_claimed, reclaim, requeue
 from spoolq.find import find
 from spoolq.names import Stem, new_stem
 from spoolq.orders import End
@@ -24,10 +22,17 @@ from spoolq.people import cancel, prioritise, retry
 from spoolq.prune import prune
 from spoolq.store import Store
 from spoolq.submit import publish
+from spoolq.sweep import Sweep
 from spoolq.transitions import State
+from tests.spooltest.crashes import CUT, WAYS, Fate, Move, admission, open_store, points_of, steps_of, try_point
+from tests.spooltest.faults import Steps
+from tests.spooltest.jobs import REQUEST, claimed, conclude_as, ended, opened, retried, say, submitted
+from tests.spooltest.trees import assert_state, places, record_of, set_aside_bytes, stem_of
+from tests.spooltest.users import in_child
+from tests.spooltest.waiting import pass_tick
 
 #: How many points there are, at least; fewer means that the suite no longer looks where it did.
-POINTS = 0
+POINTS = 1076
 
 NOT_JSON = b'{"command": ["tr'
 
@@ -72,8 +77,22 @@ def is_queued_unchanged(store: Store, stem: Stem) -> None:
     assert json.loads(store.layout.queued(stem).read_bytes()) == REQUEST
 
 
-def attempted(store: Store):
+def start_and_die(store: Store, stem: Stem) -> Attempt:
+    """An attempt whose runner is dead, as whoever comes next finds it."""
+    assert in_child(lambda: opened(store, claimed(store, stem))) == 0
+    entry = find(store, stem.uuid)
+    taken = read_claimed(store, entry.running)
+    number = history.attempts(history.events(store, stem.key), taken.running.claim.nonce)
+    job = requests.read(taken.data, taken.uid, store.settings)
+    return Attempt(taken.running, taken.running.claim.nonce, job, number, taken.since)
+
+
+def attempted(store: Store) -> Attempt:
     return opened(store, claimed(store, submitted(store)))
+
+
+def orphaned(store: Store) -> Attempt:
+    return start_and_die(store, submitted(store))
 
 
 def claim_it(store: Store, stem: Stem) -> None:
@@ -117,8 +136,8 @@ def judge_requeued(store: Store, attempt, fate: Fate) -> str:
 
 
 def with_end(store: Store):
-    """An attempt whose shim has written how the evaluation ended, and whose output is there."""
-    attempt = attempted(store)
+    """An attempt of a dead runner, whose shim has written how it ended, and whose output is there."""
+    attempt = orphaned(store)
     run = store.layout.run(attempt.running.stem.key)
     (run.partial / "results.json").write_text("{}")
     end = End(attempt.origin, store.now(), store.now(), exit_code=0)
@@ -171,7 +190,7 @@ def judge_finished(outcome: str):
 def attempted_again(store: Store):
     """A job that has failed once, was retried, and runs: its file is the record of its first end."""
     entry = ended(store, submitted(store), "exit")
-    return opened(store, claimed(store, retried(store, entry)))
+    return start_and_die(store, retried(store, entry))
 
 
 # what is no job
@@ -312,6 +331,80 @@ def cancelled_with_output(store: Store):
     return entry
 
 
+# the recovery itself, of what an earlier kill has left
+
+
+def sweep_it(store: Store, _context) -> None:
+    Sweep(store, frozenset(), say).turn()
+
+
+def half(prepare, act, rename: int):
+    """What a process leaves that was killed before its nth rename of *act*."""
+
+    def prepare_and_die(store: Store):
+        context = prepare(store)
+
+        def run() -> None:
+            own, renames = open_store(store.root), []
+
+            def step(name: str, _path: Path) -> None:
+                renames.append(name == "rename")
+                if sum(renames) == rename:
+                    os._exit(CUT)
+
+            own.disk.step = step
+            act(own, context)
+
+        assert in_child(run) == CUT
+        return context
+
+    return prepare_and_die
+
+
+def judge_swept(outcome: str):
+    def judge(store: Store, attempt: Attempt, _fate: Fate) -> str:
+        # Then it has ended as its runner found, because that was written down before the kill
+        record = record_of(store, attempt.running.stem.uuid)
+        assert (record["outcome"], record["attempt"]) == (outcome, attempt.number)
+        return attempt.running.stem.uuid
+
+    return judge
+
+
+def judge_cancel_swept(store: Store, stem: Stem, _fate: Fate) -> str:
+    assert record_of(store, stem.uuid)["outcome"] == "cancelled"
+    return stem.uuid
+
+
+# requests
+
+
+def asked_to_cancel(store: Store) -> Stem:
+    stem = submitted(store)
+    control.request(store, "cancel", stem.key)
+    return stem
+
+
+def asked_to_retry(store: Store):
+    context = failed(store)
+    control.request(store, "retry", context[0].stem.key)
+    return context
+
+
+def run_errands(store: Store, _context) -> None:
+    errands.turn(store, say)
+
+
+def judge_errand(judge):
+    def judge_after_another_turn(store: Store, context, fate: Fate) -> str:
+        # Given that errands are looked at again and again, When they are once more, Then it is done
+        errands.turn(store, say)
+        assert control.read(store).asked == ()
+        return judge(store, context, Fate("returned", fate.error))
+
+    return judge_after_another_turn
+
+
 MOVES = {
     "submit": Move(prepare_submit, submit, judge_submit, last=True),
     "admit": Move(drop(b'{ "command": ["true"] }'), admit_it, judge_admitted),
@@ -334,41 +427,58 @@ MOVES = {
     "retry": Move(failed, retry_it, judge_retried),
     "prioritise": Move(queued, prioritise_it, judge_prioritised),
     "prune": Move(cancelled_with_output, prune_one, judge_pruned),
+    "errand: cancel": Move(asked_to_cancel, run_errands, judge_errand(judge_cancelled)),
+    "errand: retry": Move(asked_to_retry, run_errands, judge_errand(judge_retried)),
+    "sweep: lost": Move(orphaned, sweep_it, judge_back),
+    "sweep: ended": Move(with_end, sweep_it, judge_concluded),
+    "sweep: adopted": Move(half(with_end, adopt_ended, 1), sweep_it, judge_concluded),
+    "sweep: before the commit": Move(half(orphaned, finish_as("exit"), 1), sweep_it, judge_swept("exit")),
+    "sweep: after the commit": Move(half(orphaned, finish_as("exit"), 2), sweep_it, judge_swept("exit")),
+    "sweep: after the second commit": Move(
+        half(attempted_again, finish_as("timed_out"), 2), sweep_it, judge_swept("timed_out")
+    ),
+    "sweep: set aside": Move(half(invalid, reject_it, 2), sweep_it, judge_rejected),
+    "sweep: cancel": Move(half(queued, cancel_it, 2), sweep_it, judge_cancel_swept),
 }
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory) -> Callable[[str], Steps]:
+    """The steps of a move by its name, found out once."""
+    return cache(lambda name: steps_of(tmp_path_factory.mktemp("whole"), MOVES[name]))
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MOVES)
-def test_a_move_that_is_cut_short_loses_nothing(tmp_path, name, way):
-    # Given a move and how many steps it has
+def test_a_move_that_is_cut_short_loses_nothing(tmp_path, steps, name, way):
+    # Given a move and the points at which it can be cut short in this way
     move = MOVES[name]
-    steps = count_steps(tmp_path / "whole", move)
-    assert steps > 0
-    # When it is cut short before each of them, and a watcher comes back
-    for step in range(1, steps + 1):
+    points = points_of(way, steps(name))
+    # When it is, at each of them, and a watcher comes back
+    for point in range(1, points + 1):
         try:
-            fate = try_point(tmp_path / str(step), move, way, step)
+            fate = try_point(tmp_path / str(point), move, way, point)
         except AssertionError as error:
-            raise AssertionError(f"{name}, {way} at step {step} of {steps}: {error}") from error
+            raise AssertionError(f"{name}, {way} at point {point} of {points}: {error}") from error
         # Then what must be true is (and a process that was cut off did not return)
-        assert way not in ("killed", "interrupted") or fate.how == "cut", f"{name} went on at step {step}"
+        assert way not in ("killed", "interrupted") or fate.how == "cut", f"{name} went on at point {point}"
 
 
 def test_a_move_that_nothing_cuts_short_is_done(tmp_path):
     # Given each move, When it is made to its end, Then it was, and all holds too
     for number, (name, move) in enumerate(MOVES.items()):
-        for way in WAYS:
+        for way in ("killed", "EIO"):
             fate = try_point(tmp_path / f"{number} {way}", move, way, 10_000)
             assert fate.returned, f"{name}: {fate.error}"
 
 
-def test_the_suite_looks_at_as_many_points_as_it_did(tmp_path, capsys):
-    # Given every move, When its steps are counted, Then they are as many as when this was written, or more
-    steps = {name: count_steps(tmp_path / str(number), move) for number, (name, move) in enumerate(MOVES.items())}
-    points = sum(steps.values()) * len(WAYS)
+def test_the_suite_looks_at_as_many_points_as_it_did(steps, capsys):
+    # Given every move, When its points are counted, Then they are as many as when this was written, or more
+    points = {name: sum(points_of(way, steps(name)) for way in WAYS) for name in MOVES}
+    total = sum(points.values())
     with capsys.disabled():
-        print(f"\ncrash points: {points} ({sum(steps.values())} steps of {len(steps)} moves, {len(WAYS)} ways)")
-    assert points >= POINTS, f"only {points} crash points, {POINTS} were tried before: {steps}"
+        print(f"\ncrash points: {total} ({len(MOVES)} moves, {len(WAYS)} ways)")
+    assert total >= POINTS, f"only {total} crash points, {POINTS} were tried before: {points}"
 
 
 def test_the_suite_notices_a_move_that_loses_a_job(tmp_path):
@@ -382,4 +492,4 @@ def test_the_suite_notices_a_move_that_loses_a_job(tmp_path):
     # When it is cut short after that, Then the suite fails
     with pytest.raises(AssertionError):
         try_point(tmp_path / "spool", bad, "killed", 2)
-    assert crashes.count_steps(tmp_path / "whole", bad) == 2
+    assert steps_of(tmp_path / "whole", bad).names == ["unlink", "create"]

@@ -30,8 +30,10 @@ def test_what_people_write(text, seconds):
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "h", "-1", "1x", "1 h 2", "1h-2m", "nan", "inf", "1e3", "1h90", "12:30", "two hours", "99999999999"]
-    + [True, False, -1, -0.5, float("nan"), float("inf"), 1e10, None, [], {}, b"90"],
+    [
+        *("", " ", "h", "-1", "1x", "1 h 2", "1h-2m", "nan", "inf", "1e3", "1h90", "12:30", "two hours", "99999999999"),
+        *(True, False, -1, -0.5, float("nan"), float("inf"), 1e10, None, [], {}, b"90"),
+    ],
 )
 def test_what_is_no_duration_is_a_value_error_that_shows_it(value):
     # Given something from a settings file or a stranger's job, of whatever type

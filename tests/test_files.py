@@ -7,11 +7,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.spooltest.faults import Steps
-from tests.spooltest.users import in_child, without_rights
 
 from spoolq import files
 from spoolq.files import Disk, names_in, read_regular
+from tests.spooltest.faults import Steps
+from tests.spooltest.users import in_child, without_rights
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import os
 
 import pytest
-from tests.spooltest.jobs import claimed, ended, submitted
-from tests.spooltest.waiting import pass_tick
 
 from spoolq import requests
 from spoolq.admit import Admission
@@ -14,6 +12,8 @@ from spoolq.names import Stem, new_stem, parse_stamp
 from spoolq.people import retry
 from spoolq.store import Store
 from spoolq.transitions import State
+from tests.spooltest.jobs import claimed, ended, submitted
+from tests.spooltest.waiting import pass_tick
 
 
 def put(store, uuid: str, stamp: str = "20261120T120730.123456Z") -> Stem:
@@ -63,7 +63,9 @@ def test_an_id_is_matched_at_its_beginning_only(store):
             find(store, name)
 
 
-@pytest.mark.parametrize("name", ["", "nothing", "last", "../../etc/passwd", "*", "1b4e28ba", ONE, "x" * 300, "\n", "-"])
+@pytest.mark.parametrize(
+    "name", ["", "nothing", "last", "../../etc/passwd", "*", "1b4e28ba", ONE, "x" * 300, "\n", "-"]
+)
 def test_an_empty_spool_has_no_job_of_any_name(store, name):
     with pytest.raises(JobNotFound) as caught:
         find(store, name)

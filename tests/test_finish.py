@@ -6,9 +6,6 @@ import os
 import stat
 
 import pytest
-from tests.spooltest.faults import LostReplies, Steps, observed, refuse
-from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, retried, submitted
-from tests.spooltest.trees import assert_state, record_of
 
 from spoolq.admit import invalid_record
 from spoolq.claims import adopt
@@ -18,6 +15,9 @@ from spoolq.finish import finish, publish_invalid, set_aside, terminal_record
 from spoolq.jobs import Entry, blank
 from spoolq.names import Running, new_claim
 from spoolq.transitions import State
+from tests.spooltest.faults import LostReplies, Steps, observed, refuse
+from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, retried, submitted
+from tests.spooltest.trees import assert_state, record_of
 
 
 def record_for(store, running: Running, outcome: str = "succeeded", **facts) -> dict:
@@ -66,7 +66,18 @@ def test_the_record_is_on_disk_before_the_commit_and_the_commit_before_the_retur
     renames = [path for step, path in steps.seen if step == "rename"]
     target = store.layout.terminal(State.COMPLETED, running.stem.key)
     # Then record, its directory, commit, record over it, and both directories, target first
-    assert steps.names == ["unlink", "create", "write", "fsync", "fsync", "rename", "rename", "fsync", "fsync", "unlink"]
+    assert steps.names == [
+        "unlink",
+        "create",
+        "write",
+        "fsync",
+        "fsync",
+        "rename",
+        "rename",
+        "fsync",
+        "fsync",
+        "unlink",
+    ]
     assert steps.seen[4][1] == store.layout.tmp
     assert renames == [target, target]
     assert [path.name for step, path in steps.seen if step == "fsync"][-2:] == ["completed", "running"]
@@ -261,7 +272,7 @@ class TestSetAside:
 
     def test_its_record_never_replaces_another(self, store, invalid):
         # Given a record of that KEY that is there already
-        running, record = invalid
+        running, _record = invalid
         target = store.layout.terminal(State.FAILED, running.stem.key)
         target.write_text("mine")
         final = store.layout.final(str(running))
@@ -273,16 +284,17 @@ class TestSetAside:
         publish_invalid(store, final, running.stem)
 
 
-def test_a_finish_never_replaces_another_jobs_file(store):
-    # Given a terminal file of the same KEY that is somebody else's
+def test_a_finish_never_replaces_anothers_file(store):
+    # Given a terminal file of the same KEY that somebody has put there
     running = claimed(store, submitted(store)).running
     target = store.layout.terminal(State.COMPLETED, running.stem.key)
     target.write_text("mine")
-    # When the job is finished, Then it is refused, and both files stay
-    with pytest.raises(FileExistsError):
-        finish_running(store, running, record_for(store, running))
-    assert target.read_text() == "mine"
-    assert store.layout.running(running).exists()
+    # When the job is finished
+    record = record_for(store, running)
+    finish_running(store, running, record)
+    # Then its record is where it belongs, and the other file is kept in its run folder
+    assert record_of(store, running.stem.uuid) == record
+    assert store.layout.run(running.stem.key).displaced(running.claim.nonce).read_text() == "mine"
     assert os.listdir(store.layout.tmp) == []
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.spooltest.users import close, without_rights
 
 from spoolq import history
+from tests.spooltest.users import close, without_rights
 
 KEY = "20261120T120730.123456Z-1b4e28ba-2fa1-4d2b-883f-0016d3cca427"
 

@@ -4,8 +4,6 @@ import json
 import os
 
 import pytest
-from tests.spooltest.jobs import claimed, ended, opened, submitted
-from tests.spooltest.trees import record_of
 
 from spoolq import history
 from spoolq.claims import adopt, reclaim
@@ -15,6 +13,8 @@ from spoolq.jobs import Entry, describe, finals, owner_of, parse_entry, read_fin
 from spoolq.models import JobInfo
 from spoolq.names import new_stem, parse_stamp
 from spoolq.transitions import State
+from tests.spooltest.jobs import claimed, ended, opened, submitted
+from tests.spooltest.trees import record_of
 
 
 def shown(store, stem) -> dict:
@@ -49,8 +49,10 @@ def test_a_duration_is_shown_in_seconds_however_it_was_written(store, text):
 
 @pytest.mark.parametrize(
     "policy",
-    [{"timeout": "soon"}, {"timeout": []}, {"grace": {}}, {"max_attempts": "many"}, {"max_attempts": 1.5}]
-    + [{"retry_on": "lost"}, {"retry_on": [1]}, {"recipe": 7}, {"colour": "blue"}],
+    [
+        *({"timeout": "soon"}, {"timeout": []}, {"grace": {}}, {"max_attempts": "many"}, {"max_attempts": 1.5}),
+        *({"retry_on": "lost"}, {"retry_on": [1]}, {"recipe": 7}, {"colour": "blue"}),
+    ],
 )
 def test_a_policy_that_is_none_does_not_keep_the_others_from_being_shown(store, policy):
     # Given a file under a job's name whose policy will be refused when it is claimed

@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "replay",
         "store",
         "submit",
+        "trust",
         "waiting",
     ),
     "work": (
@@ -47,7 +48,6 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "shim",
         "status",
         "sweep",
-        "trust",
         "watch",
         "watcher",
     ),
@@ -210,6 +210,8 @@ def test_paths_of_the_spool_are_joined_in_layout_alone(module):
         if isinstance(node, ast.BinOp)
         and isinstance(node.op, ast.Div)
         and isinstance(node.right, ast.Constant)
-        and re.fullmatch(r"queued|running|completed|failed|cancelled|runs|control|pools|\.tmp|\.lock", str(node.right.value))
+        and re.fullmatch(
+            r"queued|running|completed|failed|cancelled|runs|control|pools|\.tmp|\.lock", str(node.right.value)
+        )
     ]
     assert not joined, f"{module} joins a path of the spool in lines {joined}; ask Layout"

@@ -4,10 +4,10 @@ import os
 import stat
 
 import pytest
-from tests.spooltest.users import without_rights
 
 from spoolq.errors import LockTimeout, SpoolUnusable
 from spoolq.lock import held, holder, is_held, lock_directory, try_lock
+from tests.spooltest.users import without_rights
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_link_is_not_followed(path, tmp_path):
 
 
 def test_without_its_directory_it_is_unusable(tmp_path):
-    with pytest.raises(SpoolUnusable, match="cannot open lock .*No such file"):
+    with pytest.raises(SpoolUnusable, match=r"cannot open lock .*No such file"):
         try_lock(tmp_path / "none" / "a.lock")
 
 

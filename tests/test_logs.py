@@ -5,12 +5,12 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
 
 from spoolq import logs
 from spoolq.claims import reclaim
 from spoolq.errors import JobNotFound
 from spoolq.logs import exit_code, follow, read_tail
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
 
 
 def tail(path, lines: int | None) -> bytes:

@@ -206,7 +206,8 @@ def test_what_may_be_a_job_and_what_waits_for_admission(name, candidate, drop):
 
 
 @pytest.mark.parametrize(
-    ("slot", "good"), [("gpu0", True), ("a" * 32, True), ("a" * 33, False), ("", False), ("a.b", False), ("../x", False)]
+    ("slot", "good"),
+    [("gpu0", True), ("a" * 32, True), ("a" * 33, False), ("", False), ("a.b", False), ("../x", False)],
 )
 def test_slot_names(slot, good):
     assert is_slot(slot) is good

@@ -4,10 +4,6 @@ import errno
 import os
 
 import pytest
-from tests.spooltest.faults import LostReplies, Steps, observed, refuse
-from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, submitted
-from tests.spooltest.trees import assert_state, queue, record_of
-from tests.spooltest.users import NOBODY, close, needs_root, without_rights
 
 from spoolq import control, history, requests
 from spoolq.admit import Admission
@@ -20,6 +16,10 @@ from spoolq.people import cancel, prioritise, retry
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.transitions import State
+from tests.spooltest.faults import LostReplies, Steps, observed, refuse
+from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.trees import assert_state, queue, record_of
+from tests.spooltest.users import NOBODY, close, needs_root, without_rights
 
 
 def queued(store, priority: str = "normal", **policy) -> Entry:

@@ -4,9 +4,6 @@ import os
 import time
 
 import pytest
-from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
-from tests.spooltest.trees import assert_state, places, record_of
-from tests.spooltest.users import without_rights
 
 from spoolq.claims import back
 from spoolq.errors import SpoolUnusable
@@ -17,6 +14,9 @@ from spoolq.prune import oldest_kept, prune
 from spoolq.replay import LITTER_AGE_S
 from spoolq.store import Store
 from spoolq.transitions import State
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.trees import assert_state, places, record_of
+from tests.spooltest.users import without_rights
 
 DAY = 86400.0
 
@@ -55,7 +55,7 @@ def test_without_limits_every_ended_job_goes_and_nothing_else(store):
     # When the spool is pruned
     report = prune(store)
     # Then records and runs of the ended are gone, those of the others are not
-    assert sorted(sum(report.jobs.values(), [])) == ids(done)
+    assert sorted(job for jobs in report.jobs.values() for job in jobs) == ids(done)
     assert set(report.jobs) == {"completed", "failed", "cancelled"}
     assert set(places(store)) == {queued.uuid, running.stem.uuid}
     assert not any(store.layout.run(entry.stem.key).path.exists() for entry in done)

@@ -4,10 +4,6 @@ import os
 import time
 
 import pytest
-from tests.spooltest.faults import Steps, observed
-from tests.spooltest.jobs import claimed, conclude_as, ended, opened, retried, submitted
-from tests.spooltest.trees import assert_state, places, record_of
-from tests.spooltest.users import in_child
 
 from spoolq.admit import invalid_record
 from spoolq.claims import adopt, reclaim
@@ -18,6 +14,10 @@ from spoolq.people import cancel
 from spoolq.replay import LITTER_AGE_S, is_old, replay
 from spoolq.store import Store
 from spoolq.transitions import State
+from tests.spooltest.faults import Steps, observed
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, retried, submitted
+from tests.spooltest.trees import assert_state, places, record_of
+from tests.spooltest.users import in_child
 
 
 def killed_before(store: Store, path_part: str, act, nth: int = 1) -> None:
@@ -39,10 +39,12 @@ def killed_before(store: Store, path_part: str, act, nth: int = 1) -> None:
     assert in_child(run) == 9
 
 
-def make_old(store: Store, name: str) -> None:
-    """Let a file in `.tmp/` have lain there for more than the age of litter."""
-    past = time.time() - LITTER_AGE_S - 60
-    os.utime(store.layout.temporary(name), (past, past))
+def later(store: Store) -> Store:
+    """The same spool when all that lies in it now has lain there for longer than the age of litter."""
+    aged = Store(store.root, host=store.host)
+    now = aged.server_time
+    aged.server_time = lambda: now() + LITTER_AGE_S + 60
+    return aged
 
 
 @pytest.fixture
@@ -129,9 +131,8 @@ def test_a_standing_claims_record_belongs_to_its_owner(store, attempt):
     # Given a runner that was killed between writing its record and the commit
     killed_before(store, "/completed/", lambda own: conclude_as(own, attempt, "succeeded"))
     (left,) = os.listdir(store.layout.tmp)
-    make_old(store, left)
     # When it is replayed, Then it is left for whoever recovers the claim, however old it is
-    assert replay(store) == 0
+    assert replay(later(store)) == 0
     assert os.listdir(store.layout.tmp) == [left]
     assert_state(store, attempt.running.stem.uuid, State.RUNNING)
 
@@ -143,8 +144,7 @@ def test_a_young_record_of_a_queued_job_may_have_a_living_writer(store):
     (left,) = os.listdir(store.layout.tmp)
     # When it is replayed, Then it stays, until it is so old that nobody can be writing
     assert replay(store) == 0 and os.listdir(store.layout.tmp) == [left]
-    make_old(store, left)
-    assert replay(store) == 0 and os.listdir(store.layout.tmp) == []
+    assert replay(later(store)) == 0 and os.listdir(store.layout.tmp) == []
     assert_state(store, stem.uuid, State.QUEUED)
 
 
@@ -153,9 +153,7 @@ def test_an_invalid_job_that_was_set_aside_gets_its_record(store):
     stem = submitted(store)
     running = claimed(store, stem).running
     record = invalid_record(store, running, 7, "no")
-    killed_before(
-        store, "/failed/", lambda own: set_aside(own, own.layout.running(running), stem, running, record)
-    )
+    killed_before(store, "/failed/", lambda own: set_aside(own, own.layout.running(running), stem, running, record))
     assert places(store) == {}
     # When it is replayed, Then the job is where it should be
     assert replay(store) == 1
@@ -169,14 +167,11 @@ def test_a_rejection_that_moved_nothing_is_litter(store):
     running = Running(stem, new_claim(store.host, "admit"))
     record = invalid_record(store, running, 7, "no")
     store.layout.queued(stem).rename(store.layout.drop("x.json"))
-    killed_before(
-        store, "/runs/", lambda own: set_aside(own, own.layout.drop("x.json"), stem, running, record)
-    )
-    (left,) = os.listdir(store.layout.tmp)
+    killed_before(store, "/runs/", lambda own: set_aside(own, own.layout.drop("x.json"), stem, running, record))
+    assert len(os.listdir(store.layout.tmp)) == 1
     # When it is replayed, Then nothing is published, and it goes when it is old
     assert replay(store) == 0 and places(store) == {}
-    make_old(store, left)
-    assert replay(store) == 0 and os.listdir(store.layout.tmp) == []
+    assert replay(later(store)) == 0 and os.listdir(store.layout.tmp) == []
     assert store.layout.drop("x.json").exists()
 
 
@@ -196,8 +191,7 @@ def test_a_torn_record_is_never_published(store, attempt, content):
 def test_other_files_in_tmp_are_not_its_business(store):
     for name in ("x.submit", "x.final", ".final", "notes.txt"):
         store.layout.temporary(name).write_text("{}")
-        make_old(store, name)
-    assert replay(store) == 0
+    assert replay(later(store)) == 0
     assert len(os.listdir(store.layout.tmp)) == 4
 
 
@@ -238,17 +232,19 @@ def finish_without_lock(store, source, running, record):
     finish(store, source, running, record)
 
 
-def test_age_is_judged_by_the_file_servers_clock(spool_path):
-    # Given a host whose clock is ten years ahead, and a file that was made just now
+def test_age_is_judged_by_the_file_servers_clock_since_the_file_came(spool_path):
+    # Given a host whose clock is ten years ahead, and a file of last year that was moved in just now
     store = Store(spool_path, host="host-a", clock=lambda: time.time() + 3e8)
-    store.layout.temporary("x.submit").write_text("")
-    # When its age is asked for, Then it is young; When it has lain for an hour, Then it is old
-    assert not is_old(store, "x.submit")
-    make_old(store, "x.submit")
-    assert is_old(store, "x.submit")
+    path = store.layout.temporary("x.pruned")
+    (spool_path / "old").mkdir()
+    os.utime(spool_path / "old", (time.time() - 3e7, time.time() - 3e7))
+    (spool_path / "old").rename(path)
+    # When its age is asked for, Then it is young; When it has lain there for an hour, Then it is old
+    assert not is_old(store, path.name)
+    assert is_old(later(store), path.name)
     assert not is_old(store, "none.submit")
     # and asking leaves nothing behind
-    assert os.listdir(store.layout.tmp) == ["x.submit"]
+    assert os.listdir(store.layout.tmp) == [path.name]
 
 
 def test_nothing_is_written_when_nothing_waits(store):

@@ -4,10 +4,10 @@ import csv
 import io
 
 import pytest
-from tests.spooltest.jobs import ended, submitted
 
 from spoolq.errors import JobNotFound
 from spoolq.results import Row, compare, completed, model_of, number, rows, to_csv, to_markdown
+from tests.spooltest.jobs import ended, submitted
 
 
 def done(store, metrics: dict | None, outcome: str = "succeeded") -> str:

@@ -10,10 +10,6 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.spooltest.faults import Steps, observed
-from tests.spooltest.jobs import REQUEST, STATE_OF, conclude_as, opened
-from tests.spooltest.trees import places, queue, record_of, running_file, set_aside_bytes, stem_of
-from tests.spooltest.waiting import pass_tick
 
 from spoolq import requests
 from spoolq.admit import Admission
@@ -29,6 +25,10 @@ from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.submit import publish
 from spoolq.transitions import TERMINAL, State
+from tests.spooltest.faults import Steps, observed
+from tests.spooltest.jobs import REQUEST, STATE_OF, conclude_as, opened
+from tests.spooltest.trees import places, queue, record_of, running_file, set_aside_bytes, stem_of
+from tests.spooltest.waiting import pass_tick
 
 LEVELS = list(PRIORITIES)
 levels = st.sampled_from(LEVELS)
@@ -213,7 +213,7 @@ class Queue(RuleBasedStateMachine):
     def prune(self, keep: int, states: set[State]) -> None:
         report = prune(self.store, keep=keep, states=sorted(states))
         newest_first = sorted(self.model.of(*states), key=lambda job: -self.model.jobs[job].ended)
-        assert sorted(sum(report.jobs.values(), [])) == sorted(newest_first[keep:])
+        assert sorted(job for jobs in report.jobs.values() for job in jobs) == sorted(newest_first[keep:])
         for job in newest_first[keep:]:
             del self.model.jobs[job]
 

@@ -8,10 +8,6 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from tests.spooltest.faults import LostReplies, Steps, observed, refuse
-from tests.spooltest.jobs import REQUEST, submitted
-from tests.spooltest.trees import assert_state, places, queue
-from tests.spooltest.users import close, without_rights
 
 from spoolq.documents import MAX_BYTES
 from spoolq.errors import RequestInvalid, SpoolUnusable
@@ -19,6 +15,10 @@ from spoolq.names import parse_stamp
 from spoolq.store import Store
 from spoolq.submit import publish
 from spoolq.transitions import State
+from tests.spooltest.faults import LostReplies, Steps, observed, refuse
+from tests.spooltest.jobs import REQUEST, submitted
+from tests.spooltest.trees import assert_state, places, queue
+from tests.spooltest.users import close, without_rights
 
 
 def test_a_submitted_job_is_one_file_in_queued(store):

@@ -52,7 +52,9 @@ def test_what_the_table_lists_says_where_it_leads(move, state):
     assert check(move, "1b4e28ba", state) == MOVES[move, state]
 
 
-@pytest.mark.parametrize(("move", "state", "step"), [("retry", State.COMPLETED, "submit"), ("cancel", State.FAILED, "running jobs")])
+@pytest.mark.parametrize(
+    ("move", "state", "step"), [("retry", State.COMPLETED, "submit"), ("cancel", State.FAILED, "running jobs")]
+)
 def test_a_refusal_says_what_to_do(move, state, step):
     with pytest.raises(NotAllowed, match=step):
         check(move, "1b4e28ba", state)

@@ -4,12 +4,12 @@ import os
 import pwd
 
 import pytest
-from tests.spooltest.users import NOBODY, needs_root
 
 from spoolq import requests
 from spoolq.errors import RequestInvalid
 from spoolq.settings import Settings
 from spoolq.trust import check, submitter
+from tests.spooltest.users import NOBODY, needs_root
 
 ME = os.getuid()
 STRANGER = 64999

@@ -3,16 +3,16 @@
 import time
 
 import pytest
-from tests.spooltest.jobs import claimed, ended, opened, retried, submitted
-from tests.spooltest.waiting import pass_tick, wait_for
 
 from spoolq.claims import back
 from spoolq.errors import JobAmbiguous, JobNotFound, WaitTimeout
+from spoolq.find import find
 from spoolq.names import Stem
 from spoolq.people import cancel
-from spoolq.find import find
 from spoolq.transitions import State
 from spoolq.waiting import wait
+from tests.spooltest.jobs import claimed, ended, opened, retried, submitted
+from tests.spooltest.waiting import pass_tick, wait_for
 
 
 class Story:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
@@ -94,19 +95,22 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     arguments = [*(sys.argv[1:] if argv is None else argv)]  # `list` is a verb of this package once it is imported
     verb, arguments, command = _split(arguments)
+    move = f"run `spoolq {verb}`"
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale, or a path, that is not UTF-8
     try:
         app = build([verb] if verb in VERBS and "_SPOOLQ_COMPLETE" not in os.environ else VERBS)
         app(args=arguments, prog_name="spoolq", obj=command)
     except ClaimLost as error:
-        code = _complain(f"cannot {verb}: {error}. Try again.", EXIT_TRY_AGAIN)
+        code = _complain(f"cannot {move}: {error}. Try again.", EXIT_TRY_AGAIN)
     except SpoolqError as error:
         said = str(error)
-        code = _complain(said if said.startswith("cannot ") else f"cannot {verb}: {said}", error.exit_code)
+        code = _complain(said if said.startswith("cannot ") else f"cannot {move}: {said}", error.exit_code)
     except PermissionError as error:
         step = "Ask the spool's owner, or act as the user who runs it."
-        code = _complain(f"cannot {verb}: {_cause(error)}. {step}", EXIT_NOT_ALLOWED)
+        code = _complain(f"cannot {move}: {_cause(error)}. {step}", EXIT_NOT_ALLOWED)
     except OSError as error:
-        code = _complain(f"cannot {verb}: {_cause(error)}. Mend that, then try again.", EXIT_SPOOL_UNUSABLE)
+        code = _complain(f"cannot {move}: {_cause(error)}. Mend that, then try again.", EXIT_SPOOL_UNUSABLE)
     else:
         code = EXIT_USAGE
     sys.exit(code)

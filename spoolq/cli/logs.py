@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from spoolq.cli.options import JobArgument, JsonOption, SpoolOption, open_store
+
+if TYPE_CHECKING:
+    from spoolq.jobs import Entry
+    from spoolq.store import Store
 
 
 def command(
@@ -28,9 +32,8 @@ def command(
     Example: spoolq logs -f last
     """
     from spoolq import find, render
-    from spoolq.logs import exit_code, read_tail
-    from spoolq.logs import follow as follow_log
-    from spoolq.transitions import ACTIVE, State
+    from spoolq.logs import read_tail
+    from spoolq.transitions import ACTIVE
 
     store = open_store(spool)
     entry = find.find(store, job)
@@ -45,12 +48,20 @@ def command(
             hint = " yet (-f waits for it)" if entry.state in ACTIVE else ""
             render.talk(f"spoolq: job {entry.stem.uuid[:8]} is {entry.state} and has no log{hint}")
         return
+    _follow(store, entry, lines)
+
+
+def _follow(store: Store, entry: Entry, lines: int | None) -> NoReturn:
+    from spoolq import render
+    from spoolq.logs import exit_code, follow
+    from spoolq.transitions import State
+
     if entry.state is State.QUEUED:
         render.talk(f"spoolq: job {entry.stem.uuid[:8]} is queued; waiting for it to start")
-    record = _copy(follow_log(store, entry.stem.uuid, lines))
-    if record is not None:
-        render.talk(f"spoolq: {record['job_id'][:8]} {record['status']} ({record['outcome']})")
-        raise typer.Exit(exit_code(record))
+    record = _copy(follow(store, entry.stem.uuid, lines))
+    assert record is not None, "follow ends with the record"
+    render.talk(f"spoolq: {record['job_id'][:8]} {record['status']} ({record['outcome']})")
+    raise typer.Exit(exit_code(record))
 
 
 def _copy(chunks: Any) -> dict[str, Any] | None:

@@ -29,7 +29,10 @@ def command(
     opened = open_spool(spool)
     job_id = opened.record(job)["job_id"]
     place = opened.prioritise(job_id, level)
+    now = opened.record(job_id)["priority"]
     if json:
-        render.emit_json({"job_id": job_id, "priority": level, "position_in_queue": place})
+        render.emit_json({"job_id": job_id, "priority": now, "position_in_queue": place})
     else:
         render.line(str(place))
+    if now != level:
+        render.talk("spoolq: requested; the operator's `spoolq run` will do it")

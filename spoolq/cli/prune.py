@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spoolq.cli.options import JsonOption, SpoolOption, duration, open_store
 from spoolq.transitions import TERMINAL, State
+
+if TYPE_CHECKING:
+    from spoolq.prune import Pruned
 
 
 def command(
@@ -45,8 +48,13 @@ def command(
     )
     if json:
         render.emit_json({"dry_run": dry_run, **asdict(report)})
-        return
-    verb = "would remove" if dry_run else "removed"
+    else:
+        _print(report, "would remove" if dry_run else "removed")
+
+
+def _print(report: Pruned, verb: str) -> None:
+    from spoolq import render
+
     for name, ids in report.jobs.items():
         for job in ids:
             render.line(f"{verb} {name} {job}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +43,8 @@ def command(
         raise typer.BadParameter("--compare prints a table, or JSON", param_hint="--format")
     records = results.completed(open_store(spool), jobs or [])
     found = results.rows(records)
+    if not json and form in (Form.CSV, Form.MD):
+        found = [_harmless(row) for row in found]
     if json or form is Form.JSON:
         render.emit_json(_compared(found) if compare else [asdict(row) for row in found])
     elif form is Form.CSV:
@@ -62,6 +64,13 @@ def command(
         render.table(["job", "model", "task", "metric", "value", "stderr"], cells, right=[4, 5], flexible=1)
     if form is Form.TABLE and not json:
         _without(records)
+
+
+def _harmless(row: Row) -> Row:
+    from spoolq.render import safe
+
+    value = safe(row.value) if isinstance(row.value, str) else row.value
+    return replace(row, model=safe(row.model), task=safe(row.task), metric=safe(row.metric), value=value)
 
 
 def _compared(found: Sequence[Row]) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def _counts(seen: dict[str, Any]) -> None:
     if seen["drops"]:
         count = seen["drops"]
         noun = "file" if count == 1 else "files"
-        render.line(f"{count} dropped {noun} not admitted yet (not complete, or nobody runs `spoolq run`)")
+        render.line(render.fit(f"{count} dropped {noun} not admitted yet (not complete, or nobody runs `spoolq run`)"))
     idle = [slot for slot, held in seen["slots"].items() if not held]
     if idle:
         noun = "slot" if len(idle) == 1 else "slots"

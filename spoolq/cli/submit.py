@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spoolq.cli import request_flags
+from spoolq.cli import submit_options as of
 from spoolq.cli.options import JsonOption, SpoolOption, duration, open_store
 from spoolq.errors import RequestInvalid, SpoolUnusable
 
@@ -21,34 +22,16 @@ if TYPE_CHECKING:
 _Sourced = tuple[str | None, dict[str, Any]]
 
 
+# fmt: off
 def command(
-    ctx: typer.Context,
-    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE...|-]", help="Job files; - reads stdin.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="What to evaluate.")] = None,
-    tasks: Annotated[str | None, typer.Option(metavar="A,B", help="The benchmarks.")] = None,
-    model_args: Annotated[str | None, typer.Option(metavar="K=V,K=V", help="Also as a JSON object.")] = None,
-    limit: Annotated[float | None, typer.Option(metavar="N", help="Samples a task; a share of them below 1.")] = None,
-    num_fewshot: Annotated[int | None, typer.Option(metavar="N", help="Examples in the prompt.")] = None,
-    batch_size: Annotated[str | None, typer.Option(metavar="N", help="A number, or auto.")] = None,
-    gen_kwargs: Annotated[str | None, typer.Option(metavar="K=V,K=V", help="For generation.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field of the request.")
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(metavar="NAME", help="lm-eval, lmms-eval, command, or your own.")
-    ] = None,
-    cwd: Annotated[str | None, typer.Option(metavar="DIR", help="For a command; else where you are.")] = None,
-    env: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="For a command.")] = None,
-    priority: Annotated[str | None, typer.Option(metavar="LEVEL", help="urgent, high, normal or low.")] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Limit of one attempt: 90, 2h30m.")] = None,
-    grace: Annotated[str | None, typer.Option(metavar="DURATION", help="From the stop signal to SIGKILL.")] = None,
-    max_attempts: Annotated[
-        int | None, typer.Option(min=1, max=100, metavar="N", help="Runs in all, at most 100.")
-    ] = None,
-    retry_on: Annotated[str | None, typer.Option(metavar="A,B", help="lost, exit, signal, timed_out, ...")] = None,
-    spool: SpoolOption = None,
-    json: JsonOption = False,
+    ctx: typer.Context, files: of.Files = None, model: of.Model = None, tasks: of.Tasks = None,
+    model_args: of.ModelArgs = None, limit: of.Limit = None, num_fewshot: of.NumFewshot = None,
+    batch_size: of.BatchSize = None, gen_kwargs: of.GenKwargs = None, set_: of.Set = None, recipe: of.Recipe = None,
+    cwd: of.Cwd = None, env: of.Env = None, priority: of.Priority = None, timeout: of.Timeout = None,
+    grace: of.Grace = None, max_attempts: of.MaxAttempts = None, retry_on: of.RetryOn = None,
+    spool: SpoolOption = None, json: JsonOption = False,
 ) -> None:
+    # fmt: on
     """Queue jobs; prints a job id a line. Once it has returned, they survive a power cut.
 
     FILE holds a JSON object: a bare request, or an envelope with `request` and its policy. Several files, or several
@@ -60,34 +43,32 @@ def command(
 
     Example: spoolq submit --timeout 2h -- python eval.py --seed 1
     """
-    from spoolq.names import PRIORITIES
-
-    if priority is not None and priority not in PRIORITIES:
-        raise typer.BadParameter(f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority")
-    flags: dict[str, Any] = {"model": model, "tasks": tasks, "model_args": model_args, "limit": limit}
-    flags |= {"num_fewshot": num_fewshot, "batch_size": batch_size, "gen_kwargs": gen_kwargs, "set": set_ or None}
-    policy = {
-        "recipe": recipe,
-        "priority": priority,
-        "timeout": _limit(timeout),
-        "grace": duration(grace, "--grace"),
-        "max_attempts": max_attempts,
-        "retry_on": _outcomes(retry_on),
-    }
-    policy = {key: value for key, value in policy.items() if value is not None}
-    given = {key: value for key, value in flags.items() if value is not None}
+    policy = _told(recipe=recipe, priority=_level(priority), timeout=_limit(timeout), grace=duration(grace, "--grace"))
+    policy |= _told(max_attempts=max_attempts, retry_on=_outcomes(retry_on))
+    given = _told(model=model, tasks=tasks, model_args=model_args, limit=limit, num_fewshot=num_fewshot)
+    given |= _told(batch_size=batch_size, gen_kwargs=gen_kwargs, set=set_ or None)
     store = open_store(spool)
     if sum(map(bool, (files, given, ctx.obj is not None))) > 1:
         raise typer.BadParameter("give files, flags, or a command after --, not two of them")
     if ctx.obj is None and (cwd is not None or env):
         raise typer.BadParameter("--cwd and --env are for a command after --; in a file, the request says them")
-    if ctx.obj is not None:
-        # Well-formed by construction, so no recipe checks it: that would import pydantic.
-        with request_flags.refusing():
-            envelope = request_flags.of_command(list(ctx.obj), cwd, env or [], policy)
-        _publish(store, [(None, envelope)], [priority or "normal"], json)
+    if ctx.obj is None:
+        _submit_requests(store, files or [], given, policy, json)
         return
-    if not files and not given and recipe is None:
+    # Well-formed by construction, so no recipe checks it: that would import pydantic.
+    with request_flags.refusing():
+        envelope = request_flags.of_command(list(ctx.obj), cwd, env or [], policy)
+    _publish(store, [(None, envelope)], [priority or "normal"], json)
+
+
+def _told(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _submit_requests(
+    store: Store, files: list[str], given: dict[str, Any], policy: dict[str, Any], json: bool
+) -> None:
+    if not files and not given:
         raise typer.BadParameter("nothing to submit: give files, -, --model and --tasks, or -- COMMAND")
     documents: list[_Sourced] = _read_files(files, policy) if files else [(None, _of_flags(given, policy))]
     priorities = []
@@ -95,6 +76,14 @@ def command(
         with request_flags.refusing(source):
             priorities.append(request_flags.check(store.settings, document, os.getuid()))
     _publish(store, documents, priorities, json)
+
+
+def _level(priority: str | None) -> str | None:
+    from spoolq.names import PRIORITIES
+
+    if priority is not None and priority not in PRIORITIES:
+        raise typer.BadParameter(f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority")
+    return priority
 
 
 def _of_flags(given: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:

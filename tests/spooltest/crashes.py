@@ -12,18 +12,23 @@ from spoolq import requests
 from spoolq.admit import Admission
 from spoolq.create import create
 from spoolq.errors import SpoolqError
+from spoolq.find import find
+from spoolq.jobs import describe
 from spoolq.replay import LITTER_AGE_S
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.sweep import Sweep
-from spoolq.transitions import State
+from spoolq.transitions import TERMINAL, State
+from spoolq.waiting import wait
 
-from .faults import Steps, observed, refuse
-from .jobs import ended, submitted
+from .faults import LostReplies, Steps, observed, refuse
+from .jobs import REQUEST, ended, submitted
 from .trees import places, queue, record_of, stem_of
 from .users import in_child
 
 SETTINGS = Settings(settle=0.0)
+#: What comes before and after a move need not survive a power cut, only be quick.
+QUICK = Settings(settle=0.0, durability="process")
 #: Exit status of a child that was ended at its step.
 CUT = 9
 
@@ -32,9 +37,9 @@ class Interrupted(BaseException):
     """What comes out of anywhere, as a Ctrl-C does."""
 
 
-def open_store(root: Path, ahead: float = 0.0) -> Store:
+def open_store(root: Path, ahead: float = 0.0, settings: Settings = SETTINGS) -> Store:
     """A spool as another process opens it; *ahead*: that many seconds from now."""
-    store = Store(root, host="host-a", settings=SETTINGS, clock=lambda: time.time() + ahead)
+    store = Store(root, host="host-a", settings=settings, clock=lambda: time.time() + ahead)
     if ahead:
         server_time = store.server_time
         store.server_time = lambda: server_time() + ahead
@@ -105,24 +110,41 @@ def _interrupt() -> None:
     raise Interrupted
 
 
+def reply_lost(store: Store, rename: int, act: Callable[[Store], None]) -> Fate:
+    """An NFS server that does every rename, and a client that says of the nth that there was no such file."""
+    own = open_store(store.root)
+    own.disk = LostReplies(errno.ENOENT, nth=rename)
+    try:
+        act(own)
+    except (SpoolqError, OSError) as error:
+        return Fate("raised", error)
+    return Fate("returned")
+
+
 #: Each way to cut a move short.
 WAYS = {
     "killed": killed,
     "interrupted": _in_process(_interrupt),
     "ENOSPC": _in_process(refuse(errno.ENOSPC)),
     "EIO": _in_process(refuse(errno.EIO)),
+    "reply lost": reply_lost,
 }
 
 
-def count_steps(root: Path, move: Move) -> int:
-    """How many file system calls a move makes when nothing goes wrong."""
+def points_of(way: str, steps: Steps) -> int:
+    """At how many points a move of those steps can be cut short in that way."""
+    return steps.names.count("rename") if way == "reply lost" else len(steps.seen)
+
+
+def steps_of(root: Path, move: Move) -> Steps:
+    """The file system calls that a move makes when nothing goes wrong."""
     create(root)
-    store = open_store(root)
+    store = open_store(root, settings=QUICK)
     context = _between_others(store, move)[1]
     own = open_store(root)
     with observed(own, Steps()) as steps:
         move.act(own, context)
-    return len(steps.seen)
+    return steps
 
 
 def _between_others(store: Store, move: Move) -> tuple[dict[str, Any], Any]:
@@ -139,7 +161,7 @@ def recover(root: Path) -> Store:
     """What a watcher does when it comes back: sweep and admit, now and when all that was left lying is old."""
     said: list[str] = []
     for ahead in (10.0, 2 * LITTER_AGE_S):
-        store = open_store(root, ahead)
+        store = open_store(root, ahead, QUICK)
         for _ in range(2):
             Sweep(store, frozenset(), said.append).turn()
             admission(store).turn()
@@ -151,7 +173,7 @@ def recover(root: Path) -> Store:
 def try_point(root: Path, move: Move, way: str, step: int) -> Fate:
     """Cut *move* short at *step*, recover, and hold what must be true; returns what became of it."""
     create(root)
-    store = open_store(root)
+    store = open_store(root, settings=QUICK)
     others, context = _between_others(store, move)
     before = set(places(store))
     fate = WAYS[way](store, step, lambda own: move.act(own, context))
@@ -165,9 +187,22 @@ def try_point(root: Path, move: Move, way: str, step: int) -> Fate:
     assert record_of(after, others["done"]) == others["record"]
     for job, data in others["files"].items():
         assert after.layout.queued(stem_of(after, job)).read_bytes() == data
+    _as_everybody_sees_it(after)
     _in_order(after, others, target, move.last)
     _clean(after)
     return fate
+
+
+def _as_everybody_sees_it(store: Store) -> None:
+    """Whoever looks is shown what is there, and who waits for an ended job has it."""
+    for job, (state,) in places(store).items():
+        shown = describe(store, find(store, job))
+        assert shown is not None and shown["status"] == state
+        if state in TERMINAL:
+            assert shown["outcome"] is not None, f"{job[:8]} is {state} and nobody is told"
+            assert wait(store, [job], timeout=0)[0] == record_of(store, job)
+        else:
+            assert shown["outcome"] is None and shown["request"]["command"] == REQUEST["command"]
 
 
 def _in_order(store: Store, others: dict[str, Any], target: str | None, last: bool) -> None:

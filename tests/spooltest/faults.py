@@ -47,11 +47,14 @@ def refuse(code: int) -> Callable[[], None]:
 
 
 class LostReplies(Disk):
-    """A disk that does the rename and then reports an error, as an NFS client does when the server's reply is lost."""
+    """A disk that does a rename and then reports an error, as an NFS client does when the server's reply is lost.
 
-    def __init__(self, code: int = errno.ENOENT, renames: int = 1) -> None:
+    The replies to *renames* of them are lost, from the *nth* on.
+    """
+
+    def __init__(self, code: int = errno.ENOENT, renames: int = 1, nth: int = 1) -> None:
         super().__init__()
-        self.code, self.renames = code, renames
+        self.code, self.renames, self.before = code, renames, nth - 1
 
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
@@ -62,6 +65,8 @@ class LostReplies(Disk):
         self._lose()
 
     def _lose(self) -> None:
-        if self.renames:
+        if self.before:
+            self.before -= 1
+        elif self.renames:
             self.renames -= 1
             raise OSError(self.code, os.strerror(self.code))

@@ -89,7 +89,7 @@ def spoolq_on_terminal(*argv: object, columns: int = 80, env: Mapping[str, str] 
     )
     os.close(theirs)
     shown = b""
-    with open(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # EIO: the last writer has gone
+    with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # EIO: the last writer has gone
         while chunk := screen.read(65536):
             shown += chunk
     return Ran(process.wait(30), shown.decode().replace("\r\n", "\n"), "")

@@ -1,4 +1,4 @@
-"""Whatever a person does wrong, or finds broken: one sentence that says what was tried, why not, and what to do next."""
+"""Whatever goes wrong: one sentence that says what was tried, why not, and what to do next."""
 
 import fcntl
 import importlib
@@ -308,7 +308,7 @@ class TestOutput:
                 [sys.executable, "-m", "spoolq", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
             )
         # Then the message says so
-        refused(Ran(ran.returncode, "", ran.stderr), 5, "cannot list: No space left on device")
+        refused(Ran(ran.returncode, "", ran.stderr), 5, "cannot run `spoolq list`: No space left on device")
 
     def test_a_lock_that_is_free_again_is_no_error(self, spool):
         # Given a lock file that was held and let go

@@ -52,6 +52,18 @@ def test_json(jobs):
     assert spoolq("show", "last", "--json").json()["priority"] == "high"
 
 
+def test_where_the_operator_must_do_it_that_is_said(jobs, monkeypatch):
+    # Given a spool whose files we may not move, as members of a shared one
+    from spoolq import people
+
+    monkeypatch.setattr(people, "_must_ask", lambda store: True)
+    # When a job is to be moved
+    ran = spoolq("priority", jobs[3], "urgent", "--json")
+    # Then the answer is what is so now, and that it was asked for
+    assert ran.json() == {"job_id": jobs[3], "priority": "normal", "position_in_queue": 3}
+    assert ran.err == "spoolq: requested; the operator's `spoolq run` will do it\n"
+
+
 def test_no_such_level(jobs):
     ran = spoolq("priority", jobs[0], "highest", ok=False)
     assert (ran.code, ran.out) == (2, "")

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import re
 
 import pytest
 
@@ -27,6 +29,20 @@ def test_csv_has_whole_ids_and_whole_numbers(ended):
         ("arith", "acc,none", "0.5", "0.0125"),
         ("names", "em", "1", ""),
     ]
+
+
+def test_no_form_holds_anything_that_a_terminal_obeys(ended):
+    # Given a record whose metrics were named by an enemy
+    (path,) = ended.spool.glob(f"completed/*{ended['scores']}.json")
+    record = json.loads(path.read_text())
+    record["metrics"] = {"\x1b[2Jtask\nforged": {"\x9bm|etric": "\x1b]0;t\x07"}}
+    path.write_text(json.dumps(record))
+    # When it is printed in each form
+    for form in ("table", "csv", "md", "json"):
+        out = spoolq("results", ended["scores"], "--format", form).out
+        # Then none of it reaches the terminal, and a metric stays on its line
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
+        assert form == "json" or sum("forged" in line and "task" in line for line in out.splitlines()) == 1
 
 
 def test_json_by_option_or_by_format(ended):

@@ -72,7 +72,7 @@ class TestNames:
         # Then that is the last
         assert spoolq("show", "last", "--json").json()["job_id"] == job
 
-    @pytest.mark.parametrize("name", ["ffffffff-ffff", "no-such-file.json", "", "../failed", "*", "20"])
+    @pytest.mark.parametrize("name", ["ffffffff-ffff", "no-such-file.json", "", "../failed", "*", "20260101T000000"])
     def test_none(self, ended, name):
         ran = spoolq("show", name, ok=False)
         assert (ran.code, ran.out) == (3, "")

@@ -150,11 +150,9 @@ class TestStdin:
 class TestFlags:
     def test_become_a_request(self, spool):
         # When every flag of a request is given
-        spoolq(
-            "submit", "--recipe", "lm-eval", "--model", "hf", "--tasks", "a,b", "--model-args", "pretrained=gpt2,n=3",
-            "--limit", "100", "--num-fewshot", "5", "--batch-size", "8", "--gen-kwargs", "temperature=0", "--set", "seed=1",
-            "--set", "predict_only=true",
-        )  # fmt: skip
+        argv = "--recipe lm-eval --model hf --tasks a,b --model-args pretrained=gpt2,n=3 --limit 100 --num-fewshot 5"
+        more = "--batch-size 8 --gen-kwargs temperature=0 --set seed=1 --set predict_only=true"
+        spoolq("submit", *argv.split(), *more.split())
         # Then numbers are numbers, lists are lists, and the rest is text
         (envelope,) = queued(spool)
         assert envelope["recipe"] == "lm-eval"
@@ -172,8 +170,8 @@ class TestFlags:
 
     def test_fractions_and_words_stay(self, spool):
         # Given a limit below one, an automatic batch size and model arguments as JSON
-        spoolq("submit", "--recipe", "lm-eval", "--model", "hf", "--tasks", "a", "--limit", "0.5", "--batch-size", "auto",
-               "--model-args", '{"pretrained": "a/b", "trust": false}')  # fmt: skip
+        argv = ["--recipe", "lm-eval", "--model", "hf", "--tasks", "a", "--limit", "0.5", "--batch-size", "auto"]
+        spoolq("submit", *argv, "--model-args", '{"pretrained": "a/b", "trust": false}')
         (envelope,) = queued(spool)
         assert envelope["request"]["limit"] == 0.5 and envelope["request"]["batch_size"] == "auto"
         assert envelope["request"]["model_args"] == {"pretrained": "a/b", "trust": False}
@@ -182,8 +180,8 @@ class TestFlags:
         # Given a file with a policy of its own
         write(outside, "a.json", {"request": {"command": ["true"]}, "timeout": "1h", "priority": "low", "grace": 7})
         # When it is submitted with others
-        spoolq("submit", "a.json", "--timeout", "2h30m", "--priority", "urgent", "--max-attempts", "2",
-               "--retry-on", "lost, exit")  # fmt: skip
+        argv = ["--timeout", "2h30m", "--priority", "urgent", "--max-attempts", "2", "--retry-on", "lost, exit"]
+        spoolq("submit", "a.json", *argv)
         # Then the flags win, and what they do not say stays
         (record,) = Spool(spool).list()
         assert (record.timeout, record.grace, record.max_attempts) == (9000, 7, 2)
