@@ -95,21 +95,17 @@ class Spool:
     ) -> Sequence[dict[str, Any]]:
         """`list` as plain dictionaries."""
         wanted = [State(state) for state in states] if states is not None else list(State)
-        found: list[dict[str, Any]] = []
-        for state in (State.RUNNING, State.QUEUED, *TERMINAL):
-            if state in wanted:
-                found.extend(self._of_state(state, limit))
-        return found[:limit]
-
-    def _of_state(self, state: State, limit: int | None) -> Iterable[dict[str, Any]]:
-        ordered = find.entries(self.store, [state])
-        if state in TERMINAL:
-            ordered.reverse()
+        active = [state for state in (State.RUNNING, State.QUEUED) if state in wanted]
+        ended = find.entries(self.store, [state for state in TERMINAL if state in wanted])
+        ended.sort(key=lambda entry: entry.stem.key, reverse=True)
+        found = [*find.entries(self.store, active), *ended][:limit]
+        queued = [entry for entry in found if entry.state is State.QUEUED]
+        places = {entry.stem.key: place for place, entry in enumerate(queued)}
         records = []
-        for position, entry in enumerate(ordered[:limit]):
+        for entry in found:
             record = describe(self.store, entry)
             if record is not None:
-                record["position_in_queue"] = position if state is State.QUEUED else None
+                record["position_in_queue"] = places.get(entry.stem.key)
                 records.append(status.with_progress(self.store, record))
         return records
 

@@ -16,6 +16,9 @@ from spoolq.errors import RequestInvalid
 MAX_BYTES = 1 << 20
 #: The deepest nesting of objects and arrays that is taken.
 MAX_DEPTH = 32
+_KINDS = {
+    list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "null"
+}  # fmt: skip
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -83,7 +86,7 @@ def parse_object(
     if _SURROGATE.search(text) and _has_half(document):
         raise RequestInvalid(f"{what} holds half of a surrogate pair, which is no character; write the whole pair")
     if not isinstance(document, dict):
-        raise RequestInvalid(f"{what} holds a JSON {type(document).__name__}; a job is one JSON object")
+        raise RequestInvalid(f"{what} holds {_KINDS[type(document)]}; a job is one JSON object")
     if _too_deep(document, depth):
         raise RequestInvalid(f"{what} is nested deeper than {depth} levels")
     return document

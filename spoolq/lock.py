@@ -106,11 +106,21 @@ def _holder_pid(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
     return None
 
 
-def _process(pid: int) -> str:
+def holder_command(path: Path) -> list[str]:
+    """The command line of the process of this host that took the lock; [] without one."""
+    pid = _holder_pid(path)
+    return _command(pid) if pid else []
+
+
+def _command(pid: int) -> list[str]:
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except OSError:
-        command = ""
+        return []
+
+
+def _process(pid: int) -> str:
+    command = " ".join(_command(pid)).strip()
     return f"process {pid} ({command[:60]})" if command else f"process {pid}"
 
 

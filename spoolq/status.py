@@ -10,7 +10,7 @@ from typing import Any
 from spoolq import control
 from spoolq.errors import SpoolUnusable
 from spoolq.jobs import describe, parse_entry
-from spoolq.lock import is_held, lock_directory
+from spoolq.lock import holder_command, is_held, lock_directory
 from spoolq.names import is_drop, parse_queued, parse_terminal
 from spoolq.recipes.progress import newest
 from spoolq.store import Store
@@ -97,9 +97,17 @@ def _reason(store: Store, position: int, paused: Mapping[str, Any] | None, runni
 
 
 def _slots(store: Store) -> dict[str, bool]:
-    """The slots of the settings on this host, and whether somebody holds each."""
+    """The slots of this host, and whether somebody holds each: the settings', or those of this spool's runners."""
     try:
         directory = lock_directory(store.settings.lock_dir)
-    except SpoolUnusable:  # a host where nothing can run may still look
+        running = {path.stem: True for path in directory.glob("*.lock") if _is_ours(store, holder_command(path))}
+    except (SpoolUnusable, OSError):  # a host where nothing can run may still look
         return {}
-    return {slot: is_held(directory / f"{slot}.lock") for slot in store.settings.slots or {"all": ""}}
+    if store.settings.slots or not running:
+        return {slot: is_held(directory / f"{slot}.lock") for slot in store.settings.slots or {"all": ""}} | running
+    return running
+
+
+def _is_ours(store: Store, command: list[str]) -> bool:
+    """Whether a command line is that of a runner of this spool: `python -m spoolq.runner ROOT SLOT …`."""
+    return command[1:3] == ["-m", "spoolq.runner"] and command[3:4] == [str(store.root.absolute())]

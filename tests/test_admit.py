@@ -307,7 +307,8 @@ def test_one_drop_that_the_disk_refuses_does_not_hold_up_the_others(store, admis
     # and when the disk works again, the one that was left is too
     assert admission.turn() == 1
     assert find(store, "a.json").state is State.QUEUED
-    assert len(queue(store)) == 3
+    # behind the others: nobody who was told his position is overtaken by who comes later
+    assert queue(store)[2] == find(store, "a.json").stem.uuid
 
 
 def test_a_lost_reply_admits_once_and_keeps_the_history(store, admission):

@@ -111,7 +111,7 @@ def test_jobs_are_listed_in_the_order_of_service_then_the_newest_first(spool):
     opened(spool.store, claimed(spool.store, find(spool.store, running).stem))
     low, high = spool.submit(REQUEST, priority="low").job_id, spool.submit(REQUEST, priority="high").job_id
     # When they are listed, Then what runs, what waits in order, what has ended from the newest
-    assert [info.job_id for info in spool.list()] == [running, high, low, *done[::-1], failed]
+    assert [info.job_id for info in spool.list()] == [running, high, low, failed, *done[::-1]]
     assert [info.position_in_queue for info in spool.list()] == [None, 0, 1, None, None, None, None]
     assert [info.job_id for info in spool.list(["completed"], limit=2)] == done[:0:-1]
     assert [info.job_id for info in spool.list([State.QUEUED, State.FAILED])] == [high, low, failed]

@@ -7,6 +7,7 @@ the order is kept, no litter stays.
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from spoolq import control, errands, history, requests
 from spoolq.attempt import Attempt, conclude, reject
 from spoolq.claims import adopt, read_claimed, reclaim, requeue
+from spoolq.create import create
 from spoolq.find import find
 from spoolq.names import Stem, new_stem
 from spoolq.orders import End
@@ -24,7 +26,18 @@ from spoolq.store import Store
 from spoolq.submit import publish
 from spoolq.sweep import Sweep
 from spoolq.transitions import State
-from tests.spooltest.crashes import CUT, WAYS, Fate, Move, admission, open_store, points_of, steps_of, try_point
+from tests.spooltest.crashes import (
+    CUT,
+    WAYS,
+    Fate,
+    Move,
+    admission,
+    open_store,
+    points_of,
+    recover,
+    steps_of,
+    try_point,
+)
 from tests.spooltest.faults import Steps
 from tests.spooltest.jobs import REQUEST, claimed, conclude_as, ended, opened, retried, say, submitted
 from tests.spooltest.trees import assert_state, places, record_of, set_aside_bytes, stem_of
@@ -470,6 +483,23 @@ def test_a_move_that_nothing_cuts_short_is_done(tmp_path):
         for way in ("killed", "EIO"):
             fate = try_point(tmp_path / f"{number} {way}", move, way, 10_000)
             assert fate.returned, f"{name}: {fate.error}"
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_claim_that_a_power_cut_brings_back_is_not_run_again(tmp_path, adopted):
+    # Given a job that has ended, and a power cut that kept its record and forgot that its claim went
+    create(tmp_path / "spool")
+    store = open_store(tmp_path / "spool")
+    attempt = start_and_die(store, submitted(store))
+    mine = adopt(store, attempt.running, "gpu1") if adopted else attempt.running
+    data = store.layout.running(mine).read_bytes()
+    conclude_as(store, replace(attempt, running=mine), "succeeded")
+    record = record_of(store, mine.stem.uuid)
+    store.layout.running(mine).write_bytes(data)
+    # When a watcher comes back, Then the claim goes, and the record stays
+    recover(store.root)
+    assert_state(store, mine.stem.uuid, State.COMPLETED)
+    assert record_of(store, mine.stem.uuid) == record
 
 
 def test_the_suite_looks_at_as_many_points_as_it_did(steps, capsys):

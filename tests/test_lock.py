@@ -3,6 +3,7 @@
 import os
 import stat
 
+import filelock
 import pytest
 
 from spoolq.errors import LockTimeout, SpoolUnusable
@@ -120,6 +121,23 @@ def test_a_lock_on_a_file_that_was_replaced_is_none(path):
         # When it is asked for, Then it is had on the new file, which is the one that counts
         with held(path, 0):
             assert path.exists()
+
+
+def test_a_file_that_is_replaced_while_it_is_locked_is_no_lock(path, monkeypatch):
+    # Given somebody who replaces the file after it was opened and before it is locked
+    lock_descriptor = filelock.lock_descriptor
+
+    def replace_then_lock(fd: int, **options: bool) -> bool:
+        path.unlink()
+        path.touch()
+        return lock_descriptor(fd, **options)
+
+    monkeypatch.setattr(filelock, "lock_descriptor", replace_then_lock)
+    # When it is locked, Then that excludes nobody, and so it is not taken for a lock
+    assert try_lock(path) is None
+    monkeypatch.undo()
+    with held(path, 0):
+        pass
 
 
 def test_nobody_holds_what_is_not_there(path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from spoolq.transitions import State
 from tests.spooltest.faults import LostReplies, Steps, observed, refuse
 from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, submitted
 from tests.spooltest.trees import assert_state, queue, record_of
-from tests.spooltest.users import NOBODY, close, needs_root, without_rights
+from tests.spooltest.users import NOBODY, close, in_child, needs_root, without_rights
 
 
 def queued(store, priority: str = "normal", **policy) -> Entry:
@@ -185,6 +186,32 @@ class TestRetry:
         # When it is retried, Then it is refused for now
         with pytest.raises(NotAllowed, match="its end is being written"):
             retry(store, find(store, stem.uuid))
+
+    def test_an_end_that_was_cut_short_is_written_first(self, store):
+        # Given a runner that was killed between moving the job and writing its record
+        attempt = opened(store, claimed(store, submitted(store, timeout=60)))
+        stem = attempt.running.stem
+
+        killed = Store(store.root, host="host-a")
+
+        def die_at_the_record() -> None:
+            renames = Steps()
+
+            def step(name: str, path: Path) -> None:
+                renames(name, path)
+                if renames.names.count("rename") == 2:
+                    os._exit(9)
+
+            killed.disk.step = step
+            conclude_as(killed, attempt, "timed_out")
+
+        assert in_child(die_at_the_record) == 9
+        assert os.listdir(store.layout.tmp) != []
+        # When the job is retried, Then it is, with the record of that end, and the attempt that it was
+        retry(store, find(store, stem.uuid))
+        assert_state(store, stem.uuid, State.QUEUED)
+        assert describe(store, find(store, stem.uuid))["timeout"] == 60
+        assert os.listdir(store.layout.tmp) == []
 
     def test_another_job_of_its_name_is_never_replaced(self, store):
         # Given a failed job, and a file that was dropped under its name

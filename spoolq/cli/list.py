@@ -20,7 +20,7 @@ def command(
 ) -> None:
     """List jobs: running, queued in the order of service, ended.
 
-    Ended ones come by state, completed, failed, cancelled, the newest of each first.
+    Ended ones come last, the newest first.
 
     Example: spoolq list --state failed --limit 5
     """

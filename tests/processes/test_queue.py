@@ -222,3 +222,13 @@ def test_the_command_line_ends_with_the_jobs_exit_code(queue: Queue):
     out, _ = follower.communicate(timeout=30)
     # Then it has seen all of the log and ends as the job did
     assert out == b"one\ntwo\n" and follower.returncode == 9
+
+
+def test_status_knows_the_slots_that_were_given_on_the_command_line(queue: Queue):
+    # Given a runner under a slot that the settings do not name
+    queue.run("--slots", "gpu0=0")
+    wait_for(lambda: queue.spool.status()["slots"] == {"gpu0": True}, what="the slot")
+    # Then a waiting job's reason is not that nobody runs
+    queue.until(queue.command("sleep", "600"), "running")
+    queue.command("true")
+    assert queue.spool.status()["waiting"][0]["reason"] == "next: a slot must become free"

@@ -191,7 +191,7 @@ class TestRequests:
             ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
             ('{"limit": NaN}', "NaN is no JSON number"),
             ("[" * 5000, "nested deeper than"),
-            ("null", "it holds a JSON NoneType"),
+            ("null", "it holds null"),
         ],
     )
     def test_bad_json_says_where(self, spool, outside, text, where):

@@ -39,7 +39,7 @@ def test_order_of_service_comes_first(spool):
 def test_state_and_limit(ended):
     # When only some are asked for
     failed = spoolq("list", "--state", "failed", "--json").json()
-    two = spoolq("list", "--state", "failed", "--state", "cancelled", "--limit", "2").lines
+    two = spoolq("list", "--state", "failed", "--state", "completed", "--limit", "2").lines
     # Then only those come, the newest first
     names = ["broken", "no_results", "no_program", "timed_out", "signal", "exit"]
     assert [record["job_id"] for record in failed] == [ended[name] for name in names]

@@ -134,7 +134,7 @@ class TestStdin:
         [
             ("", "stdin is empty. Give one JSON object a line."),
             ('{"command": ["true"]}\n{"command":}\n', "line 2 is no valid JSON: Expecting value at line 2, column 12"),
-            ('{"command": ["true"]}\n\n[1]\n', "line 3 holds a JSON list; a job is one JSON object"),
+            ('{"command": ["true"]}\n\n[1]\n', "line 3 holds a list; a job is one JSON object"),
             ('{\n"command": ["true"]\n', "stdin is no valid JSON: Expecting ',' delimiter at line 3, column 1"),
             ('{"command": ["true"]}\n{"command": []}\n', "line 2 of stdin: field `command`: "),
         ],
