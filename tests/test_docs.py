@@ -9,7 +9,11 @@ from typing import get_args
 import pytest
 
 import spoolq
+from spoolq.claims import MAX_CLAIMED
+from spoolq.documents import MAX_BYTES
+from spoolq.layout import RunDir
 from spoolq.models import Envelope, JobInfo, Outcome
+from spoolq.names import RESERVED_SLOTS
 from spoolq.orders import End
 from spoolq.settings import Settings
 from spoolq.transitions import State
@@ -141,6 +145,29 @@ def test_the_protocol_lists_the_history_events():
     listed = re.findall(r"^\| `(\w+)` \|", section("History"), re.MULTILINE)
     # Then it has them, each once, and no others
     assert sorted(listed) == sorted(written)
+
+
+@pytest.mark.parametrize("place", ["output.N", "output.partial.N", "log.N.txt", "displaced.NONCE", "submitted.NONCE"])
+def test_the_tree_has_what_a_run_folder_may_hold(place):
+    # Given the names that the layout gives to files of a run folder
+    run = RunDir(Path("KEY"))
+    made = {run.old_output(7), run.old_partial(7), run.old_log(7), run.displaced("ab"), run.submitted("ab")}
+    names = {path.name.replace("7", "N").replace(".ab", ".NONCE") for path in made}
+    # When the tree is read, Then each is there under its pattern
+    assert place in names
+    assert f"── {place}" in section("The tree")
+
+
+@pytest.mark.parametrize("limit", [MAX_BYTES, MAX_CLAIMED])
+def test_the_protocol_names_the_limits_of_a_job_file(limit):
+    # Given a limit, When the section about job files is read, Then it names the limit in bytes
+    assert f"{limit:,} bytes".replace(",", " ") in section("Job files")
+
+
+@pytest.mark.parametrize("slot", RESERVED_SLOTS)
+def test_the_protocol_names_the_slots_that_no_runner_has(slot):
+    # Given a reserved slot, When the section about names is read, Then it names the slot
+    assert f"`{slot}`" in section("Names")
 
 
 @pytest.mark.parametrize("setting", [setting.name for setting in fields(Settings)])
