@@ -147,8 +147,9 @@ class Admission:
         """Take back the run folder of an admission that did not happen; only what it made itself."""
         run = self.store.layout.run(stem.key)
         with contextlib.suppress(OSError):
-            self.store.disk.unlink(run.history)
-            run.path.rmdir()
+            if os.listdir(run.path) == [run.history.name]:
+                self.store.disk.unlink(run.history)
+                run.path.rmdir()
 
     def _reject(self, name: str, status: _Status, cause: str, document: Mapping[str, Any] | None) -> None:
         stem: Stem = new_stem(self._stamp(status))
@@ -156,7 +157,11 @@ class Admission:
         self._resting.pop(name, None)
         history.record(self.store, stem.key, "admitted", dropped=_printable(name), uid=status.uid)
         record = invalid_record(self.store, running, status.uid, f"cannot take {_printable(name)!r}: {cause}", document)
-        set_aside(self.store, self.store.layout.drop(name), stem, running, record)
+        try:
+            set_aside(self.store, self.store.layout.drop(name), stem, running, record)
+        except (OSError, ClaimLost):
+            self._forget(stem)  # unless the original is in there: then the sweep publishes its record
+            raise
         history.record(self.store, stem.key, "finished", nonce=running.claim.nonce, outcome="invalid")
         self.say(f"rejected {_printable(name)!r}: {cause}")
 

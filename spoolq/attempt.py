@@ -96,11 +96,13 @@ def open_attempt(store: Store, claimed: Claimed, job: Job, shim: int) -> Attempt
 
 
 def _put_by(store: Store, run: RunDir, number: int) -> None:
-    """Keep what an earlier attempt printed and wrote, out of the next one's way."""
-    old = ((run.log, run.old_log), (run.partial, run.old_partial), (run.output, run.old_output))
-    for source, target in ((source, place(number)) for source, place in old):
-        if source.exists():
-            store.disk.rename(source, target)
+    """Keep what an earlier attempt printed and wrote, out of the next one's way, under a number that is free."""
+    for source, place in ((run.log, run.old_log), (run.partial, run.old_partial), (run.output, run.old_output)):
+        if os.path.lexists(source):
+            free = number
+            while os.path.lexists(place(free)):
+                free += 1
+            store.disk.rename(source, place(free))
 
 
 def order(store: Store, attempt: Attempt, devices: str | None) -> Order:

@@ -131,6 +131,9 @@ def back(store: Store, running: Running, warn: Warn | None = None) -> None:
             try:
                 store.disk.rename_new(source, target)
             except FileExistsError:
+                if os.path.samestat(source.lstat(), target.lstat()):
+                    store.disk.unlink(source)  # CRASH: a power cut kept the new name and the old one
+                    return
                 # A stranger copied the running file here. Under a name that is no STEM it is a drop, and gets its own.
                 store.disk.rename(target, store.layout.drop(f"copy-{running.claim.nonce}.json"))
                 store.disk.rename_new(source, target)

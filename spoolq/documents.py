@@ -93,5 +93,9 @@ def parse_object(
 
 
 def dump(document: dict[str, Any], *, indent: int | None = 2) -> bytes:
-    """*document* as UTF-8 JSON with a final newline; raises ValueError for NaN and Infinity."""
-    return (json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """*document* as UTF-8 JSON with a final newline; raises ValueError for NaN and Infinity.
+
+    Beyond MAX_BYTES without indentation, which can be most of it.
+    """
+    data = (json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return data if len(data) <= MAX_BYTES or indent is None else dump(document, indent=None)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from spoolq import control, people
 from spoolq.control import Request
-from spoolq.errors import JobNotFound, NotAllowed, SpoolqError
+from spoolq.errors import EndUnderWay, JobNotFound, NotAllowed, SpoolqError
 from spoolq.find import find
 from spoolq.jobs import Entry, owner_of
 from spoolq.store import Store
@@ -23,7 +23,8 @@ def turn(store: Store, say: Callable[[str], None]) -> None:
             done = _one(store, asked, say)
         except (SpoolqError, OSError) as error:
             say(f"cannot {asked.verb} {asked.key[-36:][:8]} for user {asked.uid}: {error}")
-            done = isinstance(error, NotAllowed | JobNotFound)  # anything else may be over by the next turn
+            # Anything but a refusal may be over by the next turn.
+            done = isinstance(error, NotAllowed | JobNotFound) and not isinstance(error, EndUnderWay)
         if done:
             store.disk.unlink(asked.path)
 

@@ -87,6 +87,12 @@ class NotAllowed(SpoolqError):
     exit_code = EXIT_NOT_ALLOWED
 
 
+class EndUnderWay(NotAllowed):
+    """The job's end is being written this moment; the same verb will be allowed when it is."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
 class ClaimLost(SpoolqError):
     """A claim was taken away (reclaimed or finished by somebody else): stop, and write nothing."""
 

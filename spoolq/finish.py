@@ -48,7 +48,7 @@ def finish(
             # CRASH: before this rename the job stands where it was; the .final is used if its owner is dead.
             _commit(store, source, target, running, record)
             # CRASH: here the job has ended without its record; the sweep replays the .final.
-            _publish(store, final, target, record)
+            _publish(store, final, target, running, record)
     except (LockTimeout, ClaimLost):
         store.disk.unlink(final)
         raise
@@ -99,12 +99,15 @@ def _clear_way(store: Store, target: Path, running: Running) -> None:
     store.disk.rename(target, run.displaced(running.claim.nonce))
 
 
-def _publish(store: Store, final: Path, target: Path, record: dict[str, Any]) -> None:
+def _publish(store: Store, final: Path, target: Path, running: Running, record: dict[str, Any]) -> None:
     try:
         store.disk.rename(final, target)
     except FileNotFoundError:
-        # RACE: a sweep replayed it for us, or took it for litter after an hour; in the second case write it again.
-        if (terminal_record(target) or {}).get("claim") != record["claim"]:
+        # RACE: a sweep replayed it for us, and the job may have gone on since, by a retry; or it was taken for litter
+        # after an hour: then the file is there without its record, which is written again.
+        published = terminal_record(target)
+        past = history.events(store, running.stem.key)
+        if target.name in names_in(target.parent) and (published is None or history.was_retried(past, published)):
             _write_final(store, final, record)
             store.disk.rename(final, target)
 

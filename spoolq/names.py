@@ -34,6 +34,8 @@ STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 SUFFIX = ".json"
 #: Slots in the claims of whoever rejects a drop, cancels a queued job, or takes over from a dead host.
 ADMIT_SLOT, CANCEL_SLOT, SWEEP_SLOT = RESERVED_SLOTS = ("admit", "cancel", "sweep")
+#: What `is_slot` asks for, in words.
+SLOT_RULE = f"a slot's name is 1 to 32 of a-z, 0-9, _ and -, and none of {', '.join(RESERVED_SLOTS)}"
 
 
 @dataclass(frozen=True, slots=True)

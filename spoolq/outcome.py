@@ -86,6 +86,8 @@ def _collect(
         findings = job.recipe.collect(job.request, source, since)
     except (SpoolqError, OSError) as error:
         raise NoResults(str(error)) from error
+    except Exception as error:  # a recipe's own fault ends its job, not the runner
+        raise NoResults(f"the recipe {job.recipe.name!r} broke: {type(error).__name__}: {error}") from error
     if source == run.partial:
         disk.rename_new(run.partial, run.output)
     result: dict[str, Any] = _anchor(findings.result, layout.relative(run.output))

@@ -7,7 +7,7 @@ import stat
 from typing import Any
 
 from spoolq import control, history
-from spoolq.errors import ClaimLost, NotAllowed, SpoolUnusable
+from spoolq.errors import ClaimLost, EndUnderWay, NotAllowed, SpoolUnusable
 from spoolq.files import GONE
 from spoolq.finish import finish, terminal_record
 from spoolq.jobs import Entry, describe, finals, owner_of
@@ -94,7 +94,7 @@ def retry(store: Store, entry: Entry) -> str:
         record = terminal_record(source) or settle_recordless(store, entry)
         under_way = any(name.stem.key == entry.stem.key for name in finals(store))
     if record is None or under_way:
-        raise NotAllowed(f"cannot retry job {entry.stem.uuid}: its end is being written. Try again in a moment.")
+        raise EndUnderWay(f"cannot retry job {entry.stem.uuid}: its end is being written. Try again in a moment.")
     if record.get("outcome") == "invalid":
         raise NotAllowed(
             f"cannot retry job {entry.stem.uuid}: it is no valid request ({record.get('error')}) Submit a mended one."
@@ -104,7 +104,7 @@ def retry(store: Store, entry: Entry) -> str:
     with _refusals(store, "retry", entry):
         # CRASH: the history first. A line about a retry that did not happen forgives attempts, and nothing else: the
         # record that it names as passed stays the job's while no other waits.
-        history.record(store, stem.key, "retried", by=os.getuid(), of=record.get("claim"))
+        history.record(store, stem.key, "retried", sync=True, by=os.getuid(), of=record.get("claim"))
         control.clear_cancels(store, stem.key)  # of its last run, or the retry would be cancelled at once
         with store.locked():
             store.disk.rename_new(source, target)

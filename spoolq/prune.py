@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 import stat
 from collections.abc import Sequence
@@ -56,9 +57,16 @@ def prune(
     for ended_at, entry in aged[keep or 0 :]:
         if older_than is not None and now - ended_at <= older_than:
             continue
-        with contextlib.suppress(FileNotFoundError):  # RACE: a retry or another prune took it first
+        try:
             report.bytes += _remove(store, entry, dry_run)
-            report.jobs.setdefault(entry.state.value, []).append(entry.stem.uuid)
+        except FileNotFoundError:  # RACE: a retry or another prune took it first
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EPERM):
+                raise
+            report.skipped.append(entry.stem.uuid)  # a directory under a job's name: somebody's, not ours to empty
+            continue
+        report.jobs.setdefault(entry.state.value, []).append(entry.stem.uuid)
     report.kept = len(ended) - sum(len(ids) for ids in report.jobs.values())
     if set(states) == set(TERMINAL):
         _orphans(store, report, older_than, dry_run)

@@ -58,6 +58,9 @@ def take_over(store: Store, running: Running, slot: str, say: Say) -> bool:
     except OSError as error:  # one bad entry never ends a recovery
         say(f"cannot recover {running.stem.uuid[:8]}: {error.strerror or error}. Trying again later.")
         return False
+    except Exception as error:
+        say(f"cannot recover {running.stem.uuid[:8]}: {type(error).__name__}: {error}. Trying again later.")
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +122,10 @@ class _Case:
         if facts is None:  # RACE: a live owner writes that line within moments of its claim
             claimed = self.store.layout.running(self.running).lstat().st_ctime
             return self.store.server_time() - claimed > _CLAIM_WRITTEN_S
-        if str(facts["worker"]).rpartition(".")[0] != self.store.host:
+        if str(facts.get("worker")).rpartition(".")[0] != self.store.host:
             return True  # taken over from another host: that owner was judged by its heartbeat
-        owners = [(int(facts["pid"]), facts["pid_start"]), (int(facts["shim"]), facts["shim_start"])]
-        boot = str(facts["boot"])
+        owners = [(int(facts.get(name, 0)), facts.get(f"{name}_start")) for name in ("pid", "shim")]
+        boot = str(facts.get("boot"))
         return not any(pid != os.getpid() and process.is_alive(pid, start, boot) for pid, start in owners)
 
     def _read_end(self) -> End | None:
@@ -153,7 +156,7 @@ class _Case:
             reject(self.store, claimed, str(error), self.say)
             return
         started, facts = (history.last(self.past, name, self.first) for name in ("started", "claimed"))
-        since = float(facts["since"]) if facts else claimed.since
+        since = float(facts.get("since", 0.0)) if facts else 0.0  # the file's ctime is the adoption's by now
         attempt = Attempt(mine, self.first, job, history.attempts(self.past, self.first), since)
         if end is None:
             self._lost(attempt, str(started["at"]) if started else None)

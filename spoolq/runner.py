@@ -87,6 +87,7 @@ class Runner:
 
     def _recover(self) -> None:
         """Recover this slot's claims; what the disk refused now is tried again a second later."""
+        self.queue.clear()  # what goes back has its old place, before those that we have read ahead
         self.recover_at = time.monotonic() + 1.0 if recover(self.store, self.slot, self.say) else float("inf")
 
     def _take_slot(self) -> bool:
@@ -216,7 +217,9 @@ class Runner:
             self._replace_shim()
             return
         verdict = conclude(self.store, attempt, end_from(end), self.say, lambda: bool(self.stops))
-        if verdict is not None:
+        if verdict is None:
+            self.queue.clear()
+        else:
             self.say(f"{verdict.state} {attempt.short}: {verdict.outcome}")
 
     def _open(self, claimed: Claimed, job: Job) -> Attempt | None:
@@ -230,6 +233,7 @@ class Runner:
             nonce = claimed.running.claim.nonce
             history.record(self.store, claimed.running.stem.key, "requeued", nonce=nonce, started=False)
         back(self.store, claimed.running, self.say)
+        self.queue.clear()
         self._wait(1.0)
         return None
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from spoolq.durations import parse_duration
 from spoolq.errors import SettingsInvalid
-from spoolq.names import is_slot
+from spoolq.names import SLOT_RULE, is_slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _validate(data: dict[str, Any], path: Path, text: str) -> Settings:
         raise _fault(path, text, str(fault["loc"][0]), fault["msg"], fault["loc"]) from None
     for slot in settings.slots:
         if not is_slot(slot):
-            raise _fault(path, text, slot, "a slot's name is 1 to 32 of a-z, 0-9, _ and -")
+            raise _fault(path, text, slot, SLOT_RULE)
     if settings.heartbeat <= 0 or settings.heartbeat_timeout < 3 * settings.heartbeat:
         raise _fault(path, text, "heartbeat_timeout", "it must be at least three times `heartbeat`")
     if settings.max_attempts < 1:

@@ -147,7 +147,7 @@ class _Shim:
                 os.close(log)
         except OSError as error:
             end.could_not_start = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            self._finish(order, end)
+            self._finish(order, end, None)
             return
         now = time.monotonic()
         self.now = _Evaluation(order, end, pid, began=now, last_beat=now, beat_from=now + order.heartbeat)
@@ -217,18 +217,21 @@ class _Shim:
             return
         now.end.leftovers = process.kill_all(lambda: _leftovers(now))
         self.now = None
-        self._finish(now.order, now.end)
-        if now.beater is not None:  # only now: until the end is on disk nobody may take us for dead
-            now.beater.stop()
+        self._finish(now.order, now.end, now.beater)
 
-    def _finish(self, order: Order, end: End) -> None:
+    def _finish(self, order: Order, end: End, beater: Beater | None) -> None:
         end.ended_at = _utc_now()
         if end.stopped != "fenced":
-            self._write_end(order, end)
+            beater = self._write_end(order, end, beater)
+        if beater is not None:  # only now: until the end is on disk nobody may take us for dead
+            beater.stop()
         self._say(event="ended", **asdict(end))
 
-    def _write_end(self, order: Order, end: End) -> None:
-        """Put the end on disk, however long the disk refuses: without it the evaluation would be run again."""
+    def _write_end(self, order: Order, end: End, beater: Beater | None) -> Beater | None:
+        """Put the end on disk, however long the disk refuses: without it the evaluation would be run again.
+
+        Meanwhile the heart goes on beating; returns the heartbeat process, if there is one.
+        """
         path = Path(order.end)
         while True:
             disk = Disk(durable=self.sock is None)
@@ -237,14 +240,15 @@ class _Shim:
                 disk.unlink(temporary)
                 disk.write_new(temporary, json.dumps(asdict(end)).encode())
                 disk.rename(temporary, path)
-                return
+                return beater
             except OSError as error:
                 if error.errno == errno.ENOENT and not path.parent.parent.exists():
-                    return  # the whole spool is gone; there is nothing left to protect
+                    return beater  # the whole spool is gone; there is nothing left to protect
                 if error.errno == errno.ENOENT:
                     with contextlib.suppress(OSError):
                         path.parent.mkdir()
                 self._say(event="stuck", nonce=order.nonce, error=f"{error.strerror}: {path}")
+            beater = beater or Beater(Path(order.running), Path(order.beat), order.heartbeat)
             select.select([], [], [], _RETRY_S)
 
 

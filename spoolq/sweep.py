@@ -7,10 +7,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from spoolq.files import GONE, names_in
+from spoolq.jobs import finals
 from spoolq.lock import lock_directory, try_lock
-from spoolq.names import SWEEP_SLOT, Running, is_slot, parse_running
+from spoolq.names import SWEEP_SLOT, Running, parse_running
 from spoolq.recover import claims_of, recover, take_over
 from spoolq.replay import is_old, replay
 from spoolq.store import Store
@@ -51,7 +53,7 @@ class Sweep:
         """Claims of this host under slots that nobody holds any more (a slot taken out of the settings, say)."""
         slots = {running.claim.slot for running in claims_of(self.store)} - self.own
         directory = lock_directory(self.store.settings.lock_dir) if slots else None
-        for slot in sorted(slot for slot in slots if is_slot(slot)):
+        for slot in sorted(slots):
             assert directory is not None
             fd = try_lock(directory / f"{slot}.lock")
             if fd is not None:
@@ -86,14 +88,20 @@ class Sweep:
         for name in names_in(self.store.layout.control):
             if name.startswith(".resumed."):
                 self.store.disk.unlink(self.store.layout.control / name)
+        known = {f"{running}.final" for running in finals(self.store)}  # those are the replay's
         for name in names_in(self.store.layout.tmp):
-            if not name.endswith(".final") and not name.startswith(".") and is_old(self.store, name):
-                path = self.store.layout.temporary(name)
-                if path.is_dir() and not path.is_symlink():
-                    with contextlib.suppress(FileNotFoundError):
-                        self.store.disk.remove_tree(path)
-                else:
-                    self.store.disk.unlink(path)
+            if name not in known and not name.startswith(".") and is_old(self.store, name):
+                with contextlib.suppress(OSError):  # another user's folder, which only they can empty
+                    self._remove(self.store.layout.temporary(name))
+        self._clear_beats()
+
+    def _remove(self, path: Path) -> None:
+        if path.is_dir() and not path.is_symlink():
+            self.store.disk.remove_tree(path)
+        else:
+            self.store.disk.unlink(path)
+
+    def _clear_beats(self) -> None:
         names = self.store.names(State.RUNNING)
         for name in names:
             if name.startswith(".") and name.endswith(".beat") and f"{name[1:-5]}.json" not in names:

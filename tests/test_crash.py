@@ -498,7 +498,7 @@ def test_a_claim_that_a_power_cut_brings_back_is_not_run_again(tmp_path, adopted
     store.layout.running(mine).write_bytes(data)
     # When a watcher comes back, Then the claim goes, and the record stays
     recover(store.root)
-    assert_state(store, mine.stem.uuid, State.COMPLETED)
+    assert places(store) == {mine.stem.uuid: [State.COMPLETED]}
     assert record_of(store, mine.stem.uuid) == record
 
 

@@ -97,9 +97,10 @@ def test_last_is_the_newest_submission_whatever_its_priority_and_state(store):
     assert find(store, "last").stem == newer
     ended(store, newer)
     assert find(store, "last").stem.uuid == newer.uuid
-    # When one is submitted after it, Then that is the last
-    newest_of_all = submitted(store)
-    assert find(store, "last").stem == newest_of_all
+    # When others are submitted after it, Then the last of them is
+    for level in ("low", "urgent", "normal"):
+        newest_of_all = submitted(store, level)
+        assert find(store, "last").stem == newest_of_all
 
 
 def test_a_dropped_job_answers_to_the_name_it_came_with(store):

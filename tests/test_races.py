@@ -111,6 +111,13 @@ def start(root: Path, part: Part, seed: int, locked: bool, told: Path, stop: Pat
         os._exit(1)
 
 
+def drop(store: Store, number: int) -> None:
+    """A file that is moved in whole; nobody waits for a half one here."""
+    part = store.layout.drop(f".{number}.part")
+    part.write_text('{"command": ["true"]}')
+    part.rename(store.layout.drop(f"{number}.json"))
+
+
 @pytest.mark.parametrize("locked", [True, False])
 def test_every_job_ends_once_for_each_time_that_it_was_asked_for(tmp_path, store, locked):
     # Given a queue, and processes that all work on it at once
@@ -122,7 +129,7 @@ def test_every_job_ends_once_for_each_time_that_it_was_asked_for(tmp_path, store
         for number in range(JOBS):
             submitted(store)
             if number < DROPS:
-                store.layout.drop(f"{number}.json").write_text('{"command": ["true"]}')
+                drop(store, number)
         wait_for(lambda: len(told.read_bytes().splitlines()) >= 2 * JOBS, timeout=20, what="enough to have happened")
     finally:
         stop.touch()

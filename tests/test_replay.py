@@ -1,5 +1,6 @@
 """Finishes that were killed half-way: published when their job waits for them, kept while somebody may need them."""
 
+import contextlib
 import os
 import time
 
@@ -10,7 +11,7 @@ from spoolq.claims import adopt, reclaim
 from spoolq.finish import finish, set_aside, terminal_record
 from spoolq.jobs import Entry, describe, finals
 from spoolq.names import Running, new_claim
-from spoolq.people import cancel
+from spoolq.people import cancel, retry
 from spoolq.replay import LITTER_AGE_S, is_old, replay
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -195,41 +196,56 @@ def test_other_files_in_tmp_are_not_its_business(store):
     assert len(os.listdir(store.layout.tmp)) == 4
 
 
-def test_replay_while_the_owner_publishes_is_harmless(store, attempt):
-    # Given an owner between his commit and his record, and a sweep that is faster
-    def sweep_first(_step, path):
-        if store_steps["rename"] == 2 and path.parent.name == "completed":
-            store_steps["rename"] += 1
-            replay(Store(store.root, host="host-b"))
-
-    store_steps = {"rename": 0}
-
-    def step(name, path):
-        if name == "rename":
-            store_steps["rename"] += 1
-            sweep_first(name, path)
-
-    # When the owner goes on, Then the record is there, whole
-    store.disk.step = step
-    finishing = store.layout.running(attempt.running)
+def finish_with(store, attempt, at_the_record) -> dict:
+    """Finish an attempt without the lock, as a runner that cannot have it; *at_the_record* happens just before that."""
     record = {
         **describe(store, Entry(State.RUNNING, attempt.running.stem, attempt.running.claim)),
-        "status": "completed",
-        "outcome": "succeeded",
+        "status": "failed",
+        "outcome": "exit",
         "completed_at": store.now(),
     }
-    # (without the lock, as a runner that cannot have it)
-    finish_without_lock(store, finishing, attempt.running, record)
-    assert record_of(store, attempt.running.stem.uuid)["outcome"] == "succeeded"
+    store.locked = lambda **_options: contextlib.nullcontext()
+    renames = Steps()
+
+    def step(name, path):
+        renames(name, path)
+        if name == "rename" and renames.names.count("rename") == 2:
+            at_the_record(Store(store.root, host="host-b"))
+
+    store.disk.step = step
+    finish(store, store.layout.running(attempt.running), attempt.running, record)
+    return record
+
+
+def test_a_sweep_that_is_faster_than_the_owner_is_harmless(store, attempt):
+    # Given an owner between his commit and his record, and a sweep that publishes it for him
+    record = finish_with(store, attempt, replay)
+    # When the owner goes on, Then the record is there, whole
+    assert record_of(store, attempt.running.stem.uuid) == record
     assert os.listdir(store.layout.tmp) == []
 
 
-def finish_without_lock(store, source, running, record):
-    """Finish while the lock is not to be had by anybody else."""
-    import contextlib
+def test_an_owner_who_is_overtaken_by_a_retry_does_not_bring_the_job_back(store, attempt):
+    # Given an owner between his commit and his record, a sweep that publishes it, and a person who retries
+    entry = Entry(State.FAILED, attempt.running.stem)
+    finish_with(store, attempt, lambda other: (replay(other), retry(other, entry)))
+    # When the owner goes on, Then the job is where the retry put it, and nowhere else
+    assert_state(store, attempt.running.stem.uuid, State.QUEUED)
+    assert os.listdir(store.layout.tmp) == []
 
-    store.locked = lambda **_kwargs: contextlib.nullcontext()
-    finish(store, source, running, record)
+
+def test_an_owner_who_is_overtaken_by_the_next_end_leaves_that(store, attempt):
+    # Given the same, and that the job has run again and failed in another way, all before the owner goes on
+    entry = Entry(State.FAILED, attempt.running.stem)
+
+    def run_again(other) -> None:
+        replay(other)
+        ended(other, retried(other, entry), "timed_out")
+
+    finish_with(store, attempt, run_again)
+    # When he does, Then the record is that of the second end
+    assert record_of(store, attempt.running.stem.uuid)["outcome"] == "timed_out"
+    assert os.listdir(store.layout.tmp) == []
 
 
 def test_age_is_judged_by_the_file_servers_clock_since_the_file_came(spool_path):

@@ -32,6 +32,7 @@ from tests.spooltest.waiting import pass_tick
 
 LEVELS = list(PRIORITIES)
 levels = st.sampled_from(LEVELS)
+outcomes = st.sampled_from(sorted(STATE_OF))
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Model:
         return self.clock
 
     def of(self, *states: State) -> list[str]:
-        return sorted(job for job, known in self.jobs.items() if known.state in states)
+        return [job for job, known in self.jobs.items() if known.state in states]
 
     def queue(self) -> list[str]:
         def rank(job: str) -> tuple[int, int]:
@@ -82,8 +83,8 @@ class Killed(BaseException):
 class Queue(RuleBasedStateMachine):
     """Every move there is, made by the code and in the model."""
 
-    @initialize()
-    def make(self) -> None:
+    @initialize(first=st.lists(levels, min_size=2, max_size=6))
+    def make(self, first: list[str]) -> None:
         self.folder = tempfile.mkdtemp(prefix="spoolq-test-")
         create(Path(self.folder, "spool"))
         quick = Settings(durability="process", settle=0.0)
@@ -91,6 +92,8 @@ class Queue(RuleBasedStateMachine):
         self.admission = Admission(self.store, lambda document, uid: requests.accept(document, uid, quick))
         self.model = Model()
         self.attempts: dict[str, Attempt] = {}
+        for level in first:
+            self.submit_one(level)
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -104,6 +107,9 @@ class Queue(RuleBasedStateMachine):
 
     @rule(level=levels)
     def submit(self, level: str) -> None:
+        self.submit_one(level)
+
+    def submit_one(self, level: str) -> None:
         pass_tick()
         stem = publish(self.store, REQUEST, level)
         content = self.store.layout.queued(stem).read_bytes()
@@ -136,6 +142,12 @@ class Queue(RuleBasedStateMachine):
         self.attempts[job] = opened(self.store, taken)
         self.model.jobs[job].state = State.RUNNING
 
+    @precondition(lambda self: self.has(State.QUEUED))
+    @rule(outcome=outcomes, killed=st.booleans())
+    def run_the_first(self, outcome: str, killed: bool) -> None:
+        self.claim_the_first()
+        self.end(list(self.attempts)[-1], outcome, killed)
+
     @precondition(lambda self: self.has(State.RUNNING))
     @rule(data=st.data(), started=st.booleans())
     def requeue(self, data: st.DataObject, started: bool) -> None:
@@ -152,14 +164,17 @@ class Queue(RuleBasedStateMachine):
         self.model.jobs[mine.stem.uuid].state = State.QUEUED
 
     @precondition(lambda self: self.has(State.RUNNING))
-    @rule(data=st.data(), outcome=st.sampled_from(sorted(STATE_OF)), killed=st.booleans())
+    @rule(data=st.data(), outcome=outcomes, killed=st.booleans())
     def finish(self, data: st.DataObject, outcome: str, killed: bool) -> None:
-        attempt = self.attempts.pop(self.pick(data, State.RUNNING))
+        self.end(self.pick(data, State.RUNNING), outcome, killed)
+
+    def end(self, job: str, outcome: str, killed: bool) -> None:
+        attempt = self.attempts.pop(job)
         if killed:
             self.die_before_the_record(lambda: conclude_as(self.store, attempt, outcome))
         else:
             conclude_as(self.store, attempt, outcome)
-        self.model.end(attempt.running.stem.uuid, STATE_OF[outcome], outcome)
+        self.model.end(job, STATE_OF[outcome], outcome)
 
     @precondition(lambda self: self.has(State.QUEUED))
     @rule(data=st.data(), killed=st.booleans())
@@ -209,9 +224,10 @@ class Queue(RuleBasedStateMachine):
         prioritise(self.store, find(self.store, job), level)
         self.model.jobs[job].level = level
 
-    @rule(keep=st.integers(0, 4), states=st.sets(st.sampled_from(TERMINAL), min_size=1))
-    def prune(self, keep: int, states: set[State]) -> None:
-        report = prune(self.store, keep=keep, states=sorted(states))
+    @precondition(lambda self: hasattr(self, "model") and len(self.model.of(*TERMINAL)) > 3)
+    @rule(keep=st.integers(0, 4), states=st.lists(st.sampled_from(TERMINAL), min_size=1, unique=True))
+    def prune(self, keep: int, states: list[State]) -> None:
+        report = prune(self.store, keep=keep, states=states)
         newest_first = sorted(self.model.of(*states), key=lambda job: -self.model.jobs[job].ended)
         assert sorted(job for jobs in report.jobs.values() for job in jobs) == sorted(newest_first[keep:])
         for job in newest_first[keep:]:
@@ -254,8 +270,8 @@ class Queue(RuleBasedStateMachine):
 
 TestQueue = Queue.TestCase
 TestQueue.settings = settings(
-    max_examples=30,
-    stateful_step_count=30,
+    max_examples=40,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

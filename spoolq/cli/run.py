@@ -49,14 +49,12 @@ def command(
 
 
 def _slots(given: list[str]) -> dict[str, str | None]:
-    from spoolq.names import is_slot
+    from spoolq.names import SLOT_RULE, is_slot
 
     slots: dict[str, str | None] = {}
     for text in given:
         name, named, devices = text.partition("=")
         if not is_slot(name) or name in slots:
-            raise typer.BadParameter(
-                f"{text!r}: a slot's name is 1 to 32 of a-z, 0-9, _ and -, each named once", param_hint="--slots"
-            )
+            raise typer.BadParameter(f"{text!r}: {SLOT_RULE}, each named once", param_hint="--slots")
         slots[name] = devices if named else None
     return slots
