@@ -115,11 +115,15 @@ class Spool:
 
     def cancel(self, job: str) -> str:
         """``cancelled`` when that is done, ``requested`` when it runs and must be stopped first; raises NotAllowed."""
+        lost = False
         for _ in range(5):
+            entry = find.find(self.store, job)
+            if lost and entry.state is State.CANCELLED:  # by us, the reply to which was lost, or by somebody as well
+                return "cancelled"
             try:
-                return people.cancel(self.store, find.find(self.store, job))
+                return people.cancel(self.store, entry)
             except ClaimLost:  # RACE: it was claimed, or ended, since we looked
-                continue
+                lost = True
         raise JobNotFound(job, self.store.root)
 
     def retry(self, job: str) -> str:

@@ -16,7 +16,7 @@ from spoolq import history
 from spoolq.documents import dump
 from spoolq.errors import ClaimLost, LockTimeout
 from spoolq.files import GONE, names_in, read_regular
-from spoolq.names import Running, Stem
+from spoolq.names import CANCEL_SLOT, Running, Stem
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -49,7 +49,7 @@ def finish(
             _commit(store, source, target, running, record)
             # CRASH: here the job has ended without its record; the sweep replays the .final.
             _publish(store, final, target, running, record)
-    except (LockTimeout, ClaimLost):
+    except LockTimeout:
         store.disk.unlink(final)
         raise
     store.disk.sync_directory(target.parent, source.parent)
@@ -78,18 +78,32 @@ def _commit(store: Store, source: Path, target: Path, running: Running, record: 
         if source.name in names_in(source.parent):
             raise
         if target.name not in names_in(target.parent) or _is_anothers(store, target, running, record):
+            store.disk.unlink(store.layout.final(str(running)))
             raise ClaimLost(f"the claim of {target.stem} was taken away") from None
+        if not _is_ours(store, target, running, record):
+            # RACE: whoever made the commit has not published a record yet. Ours stays: if the commit was ours after
+            # all, the replay publishes it, else it finds another's record there and drops it.
+            raise ClaimLost(f"the claim of {target.stem} may have been taken away") from None
 
 
 def _is_anothers(store: Store, target: Path, running: Running, record: dict[str, Any]) -> bool:
-    """Whether the record in *target* is of an end that somebody else made. One from before a retry is nobody's end.
-
-    None there means that we made the commit, or an adopter whose record is about to replace ours.
-    """
+    """Whether the record in *target* is of an end that somebody else made. One from before a retry is nobody's end."""
     published = terminal_record(target)
     if published is None or published.get("claim") == record["claim"]:
         return False
     return not history.was_retried(history.events(store, running.stem.key), published)
+
+
+def _is_ours(store: Store, target: Path, running: Running, record: dict[str, Any]) -> bool:
+    """Whether only we can have made the commit: a claim is taken away by an adoption, which is written down first.
+
+    A canceller holds no claim, so it can never be sure.
+    """
+    if (terminal_record(target) or {}).get("claim") == record["claim"]:
+        return True
+    past, nonce = history.events(store, running.stem.key), running.claim.nonce
+    taken = any(event.get("event") == "adopted" and event.get("of") == nonce for event in past)
+    return running.claim.slot != CANCEL_SLOT and not taken
 
 
 def _clear_way(store: Store, target: Path, running: Running) -> None:

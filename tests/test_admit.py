@@ -128,6 +128,7 @@ def test_no_two_drops_get_the_same_stamp(store, admission):
 
 @pytest.mark.parametrize("level", ["urgent", "high", "normal", "low"])
 def test_an_envelopes_priority_is_its_place(store, admission, level):
+    # Given a dropped envelope with a priority, When it is admitted, Then its name has it
     drop(store, "job.json", b'{"request": {"command": ["true"]}, "priority": "%s"}' % level.encode())
     admission.turn()
     assert find(store, only_job(store)).stem.priority == level
@@ -190,6 +191,7 @@ def test_what_never_becomes_whole_is_rejected_after_its_rest(store, admission, c
     ids=lambda value: repr(value)[:20],
 )
 def test_what_can_be_no_document_is_rejected_after_its_rest(store, admission, clock, data, said_of_it):
+    # Given a file that no time makes a document, When it has rested, Then it failed, and its bytes are kept
     drop(store, "job.json", data)
     assert admission.turn() == 0
     clock.now += 11
@@ -270,6 +272,7 @@ def test_what_is_no_drop_is_never_touched(store, admission, clock):
     "name", ["a b\n\x1b[31m.json", os.fsdecode(b"caf\xe9.json"), "'\"$(x).json", "-rf.json", "ü.json"]
 )
 def test_a_drop_of_any_name_is_admitted(store, admission, name):
+    # Given a drop of whatever name, When it is admitted, Then its history can tell that name
     drop(store, name)
     assert admission.turn() == 1
     (event,) = history.events(store, find(store, only_job(store)).stem.key)
@@ -346,6 +349,7 @@ def test_a_drop_that_vanishes_between_two_looks_at_it_is_no_error(store, admissi
 
 
 def test_without_a_rest_it_is_rejected_at_once(spool_path):
+    # Given a spool that lets nothing rest, When half a file is seen, Then it is rejected
     store = Store(spool_path, host="host-a", settings=Settings(settle=0.0))
     store.layout.drop("job.json").write_bytes(b"{")
     admission = Admission(store, lambda document, uid: None)

@@ -37,6 +37,7 @@ def test_importing_the_package_costs_nothing():
 
 
 def test_the_package_gives_what_it_promises():
+    # Given the names that the package lists, When they are asked for, Then they are there, and no other
     assert spoolq.Spool is Spool and spoolq.JobInfo is JobInfo
     assert all(getattr(spoolq, name) is not None for name in spoolq.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
@@ -66,6 +67,7 @@ def test_submitting_gives_the_job_as_it_stands(spool):
 
 
 def test_a_document_is_submitted_as_it_would_be_dropped(spool):
+    # Given a bare request and an envelope, When they are submitted, Then the envelope's policy holds
     bare = spool.submit_document({"command": ["true"]})
     enveloped = spool.submit_document({"request": {"command": ["false"]}, "priority": "urgent", "timeout": "2h"})
     assert queue(spool.store) == [enveloped.job_id, bare.job_id]
@@ -122,6 +124,7 @@ def test_jobs_are_listed_in_the_order_of_service_then_the_newest_first(spool):
 
 
 def test_records_are_the_same_as_plain_dictionaries(spool):
+    # Given a job that has run, When it is asked for in both forms, Then they tell the same as the disk
     job = spool.submit(REQUEST).job_id
     run(spool, job)
     assert spool.record(job) == record_of(spool.store, job)
@@ -130,6 +133,7 @@ def test_records_are_the_same_as_plain_dictionaries(spool):
 
 
 def test_a_position_is_the_place_in_the_queue(spool):
+    # Given two jobs, When one is made urgent and then runs, Then the positions follow
     first, second = spool.submit(REQUEST).job_id, spool.submit(REQUEST).job_id
     assert (spool.position(first), spool.position(second)) == (0, 1)
     assert spool.prioritise(second, "urgent") == 0
@@ -155,6 +159,7 @@ def test_cancel_tells_requested_from_done(spool):
 
 
 def test_a_retried_job_is_queued_again(spool):
+    # Given a job that timed out, When it is retried, Then it waits, and its attempt is remembered
     job = spool.submit(REQUEST, priority="low").job_id
     run(spool, job, "timed_out")
     assert spool.retry(job) == "queued"
@@ -164,6 +169,7 @@ def test_a_retried_job_is_queued_again(spool):
 
 @pytest.mark.parametrize("method", ["get", "record", "position", "cancel", "retry", "history", "log", "output"])
 def test_a_job_that_is_not_there_is_always_the_same_error(spool, method):
+    # Given an empty spool, When any method names a job, Then the error says that there is none
     with pytest.raises(JobNotFound):
         getattr(spool, method)("1b4e28ba")
 
@@ -177,6 +183,7 @@ def test_an_ambiguous_beginning_is_always_the_same_error(spool):
 
 
 def test_a_paused_queue_says_since_when_and_why(spool):
+    # Given a queue, When it is paused and resumed, each twice, Then each says whether that changed anything
     assert spool.pause("maintenance") is True
     assert spool.pause() is False
     status = spool.status()
@@ -204,6 +211,7 @@ def test_the_status_counts_every_state(spool):
 
 
 def test_waiting_gives_the_ended_jobs(spool):
+    # Given two jobs of which one has ended, When any, one or both are waited for, Then the right ones come
     first, second = spool.submit(REQUEST).job_id, spool.submit(REQUEST).job_id
     run(spool, second, "exit")
     assert [info.job_id for info in spool.wait([first, second], any_one=True, timeout="1s")] == [second]
@@ -225,6 +233,7 @@ def test_a_jobs_history_log_and_output_are_told(spool):
 
 
 def test_results_are_the_metrics_of_completed_jobs(spool):
+    # Given two jobs with metrics, When results are asked for, Then all of them come, or those that are named
     jobs = [spool.submit(REQUEST).job_id for _ in range(2)]
     for job, value in zip(jobs, (0.25, 0.5), strict=True):
         run(spool, job, metrics={"task": {"acc,none": value}})
@@ -233,6 +242,7 @@ def test_results_are_the_metrics_of_completed_jobs(spool):
 
 
 def test_pruning_takes_durations_and_states_as_people_write_them(spool):
+    # Given three jobs, When they are pruned by age, state and number, Then only what is past all limits goes
     jobs = [spool.submit(REQUEST).job_id for _ in range(3)]
     for job in jobs:
         run(spool, job)
@@ -255,6 +265,7 @@ def test_a_relative_path_is_as_good_as_an_absolute_one(spool, monkeypatch):
 
 
 def test_two_openings_of_a_spool_see_the_same(spool):
+    # Given one spool, opened twice, When one changes a job, Then the other sees it
     other = Spool(spool.store.root)
     job = spool.submit(REQUEST).job_id
     assert other.get(job) == spool.get(job)

@@ -93,6 +93,7 @@ def test_a_claim_whose_reply_was_lost_is_won_all_the_same(store, code):
 
 
 def test_a_disk_that_refuses_leaves_the_job_queued(store):
+    # Given a disk that refuses the rename, When a job is claimed, Then it stays where it is
     stem = submitted(store)
     with observed(store, Steps(1, refuse(errno.EIO))), pytest.raises(OSError):
         claim(store, stem, "gpu0")
@@ -141,6 +142,7 @@ def test_a_file_beyond_the_limit_is_claimed_with_its_fault(store):
 
 @needs_root
 def test_the_owner_of_the_file_is_the_submitter(store):
+    # Given a file of another user, When it is claimed, Then he is who asked
     stem = put(store)
     os.chown(store.layout.queued(stem), NOBODY, -1)
     assert claim(store, stem, "gpu0").uid == NOBODY
@@ -168,6 +170,7 @@ def test_a_second_job_of_a_running_ones_name_is_a_fault(store):
 
 
 def test_reading_a_claim_that_was_taken_away(store):
+    # Given a claim whose file is gone, When it is read, Then the owner is told that he has lost it
     taken = claimed(store, submitted(store))
     running_file(store, taken.running.stem.uuid).unlink()
     with pytest.raises(ClaimLost):
@@ -192,6 +195,7 @@ def test_a_requeued_job_is_where_it_was_byte_for_byte(store, started):
 
 
 def test_a_reclaimed_job_has_burnt_an_attempt(store):
+    # Given a claim that is lost, When the job is taken back, Then its history says so, and counts it
     taken = claimed(store, submitted(store, "high"))
     reclaim(store, taken.running, "lost", nonce=taken.running.claim.nonce, attempt=1)
     past = history.events(store, taken.running.stem.key)
@@ -254,6 +258,7 @@ def test_an_adopted_claim_has_a_new_nonce_and_a_traceable_origin(store):
 
 
 def test_of_two_adopters_one_is_told_that_he_lost(store):
+    # Given a dead owner's claim, When two adopt it, Then the second is told, and there is one claim
     taken = claimed(store, submitted(store))
     adopt(store, taken.running, "gpu0")
     with pytest.raises(ClaimLost):
@@ -263,12 +268,14 @@ def test_of_two_adopters_one_is_told_that_he_lost(store):
 
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.EIO])
 def test_an_adoption_whose_reply_was_lost_is_won(store, code):
+    # Given a server whose reply is lost, When a claim is adopted, Then the listing tells that it is ours
     taken = claimed(store, submitted(store))
     store.disk = LostReplies(code)
     assert stands(store, adopt(store, taken.running, "gpu0"))
 
 
 def test_a_disk_that_refuses_an_adoption_leaves_the_claim(store):
+    # Given a disk that refuses the rename, When a claim is adopted, Then it stands as it was
     taken = claimed(store, submitted(store))
     with observed(store, Steps(3, refuse(errno.EIO))), pytest.raises(OSError):
         adopt(store, taken.running, "gpu0")
@@ -276,6 +283,7 @@ def test_a_disk_that_refuses_an_adoption_leaves_the_claim(store):
 
 
 def test_a_claim_that_never_was_does_not_stand(store):
+    # Given a queued job, When a claim of it is looked for, Then there is none
     stem = publish(store, REQUEST)
     assert not stands(store, Running(stem, new_claim("host-a", "gpu0")))
     assert parse_running(f"{stem}.json") is None

@@ -13,6 +13,7 @@ OTHER = "20261120T120730.123456Z-2c4e28ba-2fa1-4d2b-883f-0016d3cca427"
 
 
 def test_nothing_is_asked_of_a_new_spool(store):
+    # Given a new spool, When control is read, Then it asks for nothing
     assert control.read(store) == control.Requests(paused=False, asked=())
     assert not control.read(store).cancels(KEY, os.getuid())
     assert control.pause_facts(store) is None

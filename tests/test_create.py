@@ -67,6 +67,7 @@ def test_a_spool_that_has_lost_a_directory_is_mended(store):
 
 
 def test_what_is_no_spool_is_told_from_what_is_not_there(tmp_path):
+    # Given nothing, and a folder that is none, When it is opened as a spool, Then the errors differ
     with pytest.raises(SpoolUnusable, match="it does not exist"):
         Store(tmp_path / "none")
     with pytest.raises(SpoolUnusable, match="it is no spool"):
@@ -74,6 +75,7 @@ def test_what_is_no_spool_is_told_from_what_is_not_there(tmp_path):
 
 
 def test_an_empty_folder_can_become_one(tmp_path):
+    # Given a folder with other things in it, When a spool is made of it, Then all directories are made
     create(tmp_path / "spool")
     assert len(create(tmp_path)) == 9
 
@@ -90,6 +92,7 @@ def test_a_file_in_the_way_is_an_error_that_names_it(tmp_path):
 
 
 def test_a_place_that_may_not_be_written_says_so(public_store):
+    # Given a place that may be read only, When a spool is made there, Then the error says so
     close(public_store.root)
     said = without_rights(lambda: create(public_store.root / "inner"))
     assert said.startswith("SpoolUnusable: cannot make a spool at") and "Permission denied" in said
@@ -135,18 +138,21 @@ class TestShared:
         assert {path.stat().st_gid for path in [root, layout.settings, *layout.directories()]} == {os.getgid()}
 
     def test_what_is_made_inside_belongs_to_the_group(self, tmp_path, group):
+        # Given a shared spool, When a job is submitted, Then its file is the group's
         create(tmp_path / "spool", group)
         store = Store(tmp_path / "spool", host="host-a")
         stem = submitted(store)
         assert store.layout.queued(stem).stat().st_gid == os.getgid()
 
     def test_a_private_spool_can_be_shared_later(self, store, group):
+        # Given a private spool with a job, When it is shared, Then its modes change and the job stays
         stem = submitted(store)
         create(store.root, group)
         assert mode(store.layout.state(State.QUEUED)) == 0o3770
         assert queue(store) == [stem.uuid]
 
     def test_a_group_that_does_not_exist_makes_nothing(self, tmp_path):
+        # Given a group that nobody knows, When a spool is shared with it, Then there is no spool
         with pytest.raises(SpoolUnusable, match="there is no such group"):
             create(tmp_path / "spool", "no-group-of-that-name")
         assert not (tmp_path / "spool").exists()

@@ -29,6 +29,7 @@ def test_what_is_dumped_is_parsed_back(document, indent):
 
 
 def test_a_dump_is_text_that_people_can_read():
+    # Given a document, When it is dumped, Then it is indented UTF-8 with a final newline
     assert dump({"a": "ü"}) == '{\n  "a": "ü"\n}\n'.encode()
 
 
@@ -76,14 +77,17 @@ def test_what_is_refused_and_why(data, said):
 
 
 def test_a_byte_order_mark_is_no_fault():
+    # Given a file from Windows, When it is parsed, Then its mark is skipped
     assert parse_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 def test_the_deepest_nesting_that_is_taken():
+    # Given nesting of exactly the limit, When it is parsed, Then it is taken
     assert parse_object(nested(MAX_DEPTH))
 
 
 def test_a_file_of_exactly_the_limit_is_taken():
+    # Given a file of exactly the limit, When it is parsed, Then it is taken
     data = b'{"a": "' + b"x" * (MAX_BYTES - 9) + b'"}'
     assert len(data) == MAX_BYTES and parse_object(data)
 
@@ -107,6 +111,7 @@ def test_what_could_not_be_written_into_a_record_is_refused(data):
 
 
 def test_a_whole_surrogate_pair_is_a_character():
+    # Given an escaped pair, When it is parsed, Then it is the character
     assert parse_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
@@ -122,5 +127,6 @@ def test_whatever_is_parsed_can_be_dumped(document):
 
 
 def test_dump_refuses_what_is_no_json():
+    # Given a number that JSON does not have, When it is dumped, Then it is refused
     with pytest.raises(ValueError, match="JSON"):
         dump({"a": float("nan")})

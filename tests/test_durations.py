@@ -25,6 +25,7 @@ from spoolq.durations import format_duration, parse_duration
     ],
 )
 def test_what_people_write(text, seconds):
+    # Given a duration in one of its forms, When it is parsed, Then it is seconds
     assert parse_duration(text) == pytest.approx(seconds)
 
 
@@ -47,6 +48,7 @@ def test_what_is_no_duration_is_a_value_error_that_shows_it(value):
     [(0, "0.0s"), (0.42, "0.4s"), (12, "12s"), (59.6, "1m00s"), (185, "3m05s"), (7800, "2h10m"), (273600, "3d4h")],
 )
 def test_the_short_form(seconds, text):
+    # Given seconds, When they are shown, Then in the largest unit that fits, and the next
     assert format_duration(seconds) == text
 
 

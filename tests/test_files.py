@@ -86,6 +86,7 @@ def test_whatever_stops_a_write_leaves_nothing(tmp_path, number):
 
 
 def test_a_large_file_is_written_whole(disk, tmp_path):
+    # Given more than one write takes, When it is written, Then all of it is there
     data = os.urandom(3 << 20)
     disk.write_new(tmp_path / "a", data)
     assert (tmp_path / "a").read_bytes() == data
@@ -135,6 +136,7 @@ def test_rename_new_by_listing_where_the_file_system_cannot(disk, tmp_path, no_r
 
 @pytest.mark.parametrize("method", ["rename", "rename_new"])
 def test_renaming_what_is_gone_says_so(disk, tmp_path, method):
+    # Given nothing, When it is renamed, Then that is ENOENT in both forms
     with pytest.raises(FileNotFoundError):
         getattr(disk, method)(tmp_path / "gone", tmp_path / "target")
 
@@ -174,6 +176,7 @@ def test_of_many_that_rename_one_file_exactly_one_does(tmp_path):
 
 
 def test_directories_are_synced_in_the_order_given(tmp_path):
+    # Given two directories, When they are synced, Then in that order
     steps = Steps()
     Disk(step=steps).sync_directory(tmp_path, tmp_path.parent)
     assert steps.seen == [("fsync", tmp_path), ("fsync", tmp_path.parent)]
@@ -193,6 +196,7 @@ def test_a_file_system_that_cannot_sync_a_directory_is_no_error(disk):
 
 
 def test_syncing_a_directory_that_is_gone_is_an_error(disk, tmp_path):
+    # Given no directory, When it is synced, Then the caller is told
     with pytest.raises(FileNotFoundError):
         disk.sync_directory(tmp_path / "gone")
 
@@ -232,6 +236,7 @@ def test_a_line_is_never_appended_through_a_link(disk, tmp_path):
 
 
 def test_removing_what_is_gone_says_so_and_is_no_error(disk, tmp_path):
+    # Given a file, and a folder, When they are unlinked, Then a second time is False, and a folder an error
     (tmp_path / "a").write_text("1")
     assert disk.unlink(tmp_path / "a") is True
     assert disk.unlink(tmp_path / "a") is False
@@ -241,6 +246,7 @@ def test_removing_what_is_gone_says_so_and_is_no_error(disk, tmp_path):
 
 
 def test_a_directory_is_made_once(disk, tmp_path):
+    # Given a directory that is there, and a file, When they are made directories, Then only the file is an error
     disk.make_directory(tmp_path / "a")
     disk.make_directory(tmp_path / "a")
     assert (tmp_path / "a").is_dir()
@@ -261,6 +267,7 @@ def test_a_tree_is_removed_without_following_links(disk, tmp_path):
 
 
 def test_reading_gives_content_and_status(tmp_path):
+    # Given a file, When it is read, Then size and owner are those of what was read
     (tmp_path / "a").write_bytes(b"data")
     data, status = read_regular(tmp_path / "a", 100)
     assert (data, status.st_size, status.st_uid) == (b"data", 4, os.getuid())
@@ -288,6 +295,7 @@ def test_only_regular_files_are_read_and_nothing_blocks(tmp_path):
 
 
 def test_what_may_not_be_read_is_an_error(public_store):
+    # Given a file without rights, When another user reads it, Then that is an error
     path = public_store.root / "a"
     path.write_text("1")
     path.chmod(0)

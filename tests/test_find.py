@@ -37,6 +37,7 @@ THREE = "9d000000-0000-4000-8000-000000000000"
 
 
 def test_a_job_answers_to_its_id_and_any_beginning_of_it(store):
+    # Given two jobs, When one is named in any way, Then it is found
     stem = put(store, ONE)
     put(store, THREE)
     for name in (ONE, "1", "1b4e28ba", "1b4e28ba-", "1b4e28ba-2fa1-4d2b-883f-0016", ONE.upper(), f"{ONE}.json"):
@@ -46,6 +47,7 @@ def test_a_job_answers_to_its_id_and_any_beginning_of_it(store):
 
 
 def test_a_beginning_of_two_ids_is_ambiguous_and_names_both(store):
+    # Given two ids that begin alike, When the beginning is named, Then both are told, and one digit more is enough
     put(store, ONE)
     put(store, TWO)
     with pytest.raises(JobAmbiguous) as caught:
@@ -67,6 +69,7 @@ def test_an_id_is_matched_at_its_beginning_only(store):
     "name", ["", "nothing", "last", "../../etc/passwd", "*", "1b4e28ba", ONE, "x" * 300, "\n", "-"]
 )
 def test_an_empty_spool_has_no_job_of_any_name(store, name):
+    # Given an empty spool, When anything is looked for, Then there is no such job
     with pytest.raises(JobNotFound) as caught:
         find(store, name)
     assert str(store.root) in str(caught.value) and caught.value.exit_code == 3
@@ -116,6 +119,7 @@ def test_a_dropped_job_answers_to_the_name_it_came_with(store):
 
 
 def test_of_two_drops_of_one_name_the_newer_answers(store):
+    # Given two drops of one name, one after the other, When the name is looked for, Then the newer is found
     admit(store, "job.json")
     first = find(store, "job.json").stem
     admit(store, "job.json")
@@ -142,6 +146,7 @@ def test_a_dropped_name_never_answers_for_another_jobs_id(store):
 
 
 def test_a_pruned_jobs_dropped_name_is_gone(store):
+    # Given a dropped job whose file is gone, When its name is looked for, Then it is not found
     admit(store, "job.json")
     store.layout.queued(find(store, "job.json").stem).unlink()
     with pytest.raises(JobNotFound):
@@ -202,6 +207,7 @@ def test_entries_are_in_the_order_of_service_within_their_state(store):
 
 
 def test_the_newest_of_a_state_come_first(store):
+    # Given five completed jobs, When the newest are asked for, Then they come from the last back
     done = [ended(store, submitted(store)) for _ in range(5)]
     assert newest(store, State.COMPLETED, 2) == [done[4], done[3]]
     assert newest(store, State.COMPLETED, 9) == done[::-1]
@@ -219,6 +225,7 @@ def test_the_position_is_how_many_are_served_before(store):
 
 
 def test_only_a_queued_job_has_a_position(store):
+    # Given a running and an ended job, When their position is asked for, Then the error says where they are
     taken = claimed(store, submitted(store))
     with pytest.raises(NotAllowed, match="it is running"):
         position(store, taken.running.stem.uuid)

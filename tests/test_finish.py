@@ -180,6 +180,7 @@ def test_a_record_of_the_deepest_request_is_still_a_record(store):
 
 
 def test_a_record_larger_than_a_job_file_is_still_a_record(store):
+    # Given a record beyond the size of a submission, When the job has ended, Then it is read back
     running = claimed(store, submitted(store)).running
     record = record_for(store, running, request={"command": ["x" * (1 << 20)]}, error="e" * 100_000)
     finish_running(store, running, record)
@@ -217,6 +218,7 @@ def test_a_record_is_one_of_that_job_in_that_state(store, change):
 
 
 def test_no_file_is_no_record(store):
+    # Given no file, When its record is asked for, Then there is none
     assert terminal_record(store.layout.terminal(State.FAILED, submitted(store).key)) is None
 
 
@@ -244,6 +246,7 @@ class TestSetAside:
         assert os.listdir(store.layout.tmp) == []
 
     def test_a_folder_is_moved_with_all_in_it(self, store):
+        # Given a folder under a job's name, When it is set aside, Then what is in it is kept
         stem = submitted(store)
         store.layout.queued(stem).unlink()
         store.layout.queued(stem).mkdir()
@@ -265,6 +268,7 @@ class TestSetAside:
 
     @pytest.mark.parametrize("code", [errno.ENOENT, errno.EIO])
     def test_a_lost_reply_is_seen_through(self, store, invalid, code):
+        # Given a server whose reply is lost, When a job is set aside, Then it has failed all the same
         running, record = invalid
         store.disk = LostReplies(code)
         set_aside(store, store.layout.running(running), running.stem, running, record)

@@ -33,6 +33,7 @@ def test_events_are_read_back_in_their_order(store):
 
 
 def test_a_job_without_history_has_no_events(store):
+    # Given a job without a run folder, When its events are asked for, Then there are none
     assert history.events(store, KEY) == []
 
 
@@ -82,6 +83,7 @@ def test_a_history_that_cannot_be_written_is_an_error(public_store):
     ],
 )
 def test_attempts_are_the_claims_less_those_given_back_unstarted(past, standing, count):
+    # Given a history, When attempts are counted, Then a claim is one unless nothing was started
     assert history.attempts(past, standing) == count
 
 
@@ -94,6 +96,7 @@ def test_a_standing_claim_is_always_an_attempt(nonces, standing):
 
 
 def test_the_newest_event_of_a_name_or_of_a_claim():
+    # Given events of two claims, When the last is asked for, Then it is the newest that fits
     past = [
         {"event": "started", "nonce": "a", "pid": 1},
         {"event": "started", "nonce": "b", "pid": 2},
@@ -106,6 +109,7 @@ def test_the_newest_event_of_a_name_or_of_a_claim():
 
 
 def test_only_what_followed_the_last_retry_counts():
+    # Given two retries, When attempts are counted since, Then only what followed the second counts
     past = [claimed("a"), {"event": "retried"}, claimed("b"), {"event": "retried"}, claimed("c")]
     assert history.since_retry(past) == past[3:]
     assert history.attempts(history.since_retry(past)) == 1
@@ -126,6 +130,7 @@ def test_an_attempt_is_known_by_its_first_nonce_through_all_adoptions():
 
 
 def test_lines_are_plain_json(store):
+    # Given a reason with quotes and a newline, When it is recorded, Then it is one line of JSON
     history.record(store, KEY, "requeued", reason='a "b"\nc')
     (row,) = store.layout.run(KEY).history.read_text().splitlines()
     assert json.loads(row)["reason"] == 'a "b"\nc'

@@ -64,6 +64,7 @@ def test_a_policy_that_is_none_does_not_keep_the_others_from_being_shown(store, 
 
 
 def test_a_bare_request_is_all_request(store):
+    # Given a bare request, When it is described, Then all of it is the request
     stem = submitted(store)
     assert shown(store, stem)["request"] == {"command": ["true"]}
 
@@ -80,6 +81,7 @@ def test_a_job_that_is_none_is_described_all_the_same(store, data):
 
 
 def test_a_folder_under_a_jobs_name_says_that_it_cannot_be_read(store):
+    # Given a folder under a job's name, When it is described, queued and running, Then it says so
     stem = new_stem(store.next_stamp())
     store.layout.queued(stem).mkdir()
     assert "cannot read the job's file" in shown(store, stem)["error"]
@@ -124,6 +126,7 @@ def test_a_second_attempt_has_not_started_when_the_first_did(store):
 
 
 def test_an_ended_jobs_record_is_what_is_on_disk(store):
+    # Given an ended job, When it is described, Then that is its file
     entry = ended(store, submitted(store), "exit")
     assert shown(store, entry.stem) == record_of(store, entry.stem.uuid)
 
@@ -140,6 +143,7 @@ def test_a_record_of_an_earlier_version_gets_the_keys_that_it_lacks(store):
 
 
 def test_an_ended_job_without_its_record_says_so(store):
+    # Given a job that was moved to its end by hand, When it is described, Then its end is still to come
     stem = submitted(store)
     store.layout.queued(stem).rename(store.layout.terminal(State.FAILED, stem.key))
     record = shown(store, stem)
@@ -161,6 +165,7 @@ def test_a_job_that_has_moved_on_has_no_record_there(store, state):
 
 
 def test_the_owner_is_who_submitted(store):
+    # Given a job of ours, When its owner is asked for, queued and ended, Then that is us
     stem = submitted(store)
     assert owner_of(store, Entry(State.QUEUED, stem)) == os.getuid()
     assert owner_of(store, ended(store, stem)) == os.getuid()
@@ -179,6 +184,7 @@ def test_names_are_read_by_the_rules_of_their_state(store):
 
 
 def test_finishes_under_way_are_told_by_their_names(store):
+    # Given a finish under way, and files that look like one, When they are listed, Then only the one is
     running = claimed(store, submitted(store)).running
     store.layout.final(str(running)).write_text('{"a": 1}')
     for name in ("x.final", ".final", f"{running}.submit", f"{running.stem}.final"):

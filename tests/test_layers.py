@@ -114,6 +114,7 @@ def test_every_module_has_a_layer():
 
 
 def test_every_module_of_the_table_is_there():
+    # Given the table, When it is held against the package, Then it lists nothing that is gone, and nothing twice
     assert set(LAYER_OF) <= {top(module) for module in ALL}, "a module of the table is gone"
     assert sum(map(len, LAYERS.values())) == len(LAYER_OF), "a module has one layer"
 
@@ -170,6 +171,7 @@ def test_only_files_renames(module):
 
 
 def test_the_search_for_renames_finds_them():
+    # Given every way to rename, and what only looks like it, When they are searched, Then the first are found
     found = ast.parse(
         "os.rename(a, b)\nos.replace(a, b)\nos.link(a, b)\na.rename(b)\na.b.replace(c)\nshutil.move(a, b)\n"
         "from os import rename\na.hardlink_to(b)\n"
@@ -196,6 +198,7 @@ def test_nothing_is_too_long(module):
 
 @pytest.mark.parametrize("module", ALL)
 def test_a_module_is_named_for_what_it_holds(module):
+    # Given a module's name, When it is read, Then it says what is in it
     assert not EMPTY_NAMES & set(module.split(".")), f"{module}: name it for what is in it"
 
 

@@ -45,6 +45,7 @@ def test_one_at_a_time(path):
 
 
 def test_an_error_lets_go(path):
+    # Given an error under the lock, When it has passed, Then the lock is free
     with pytest.raises(KeyError), held(path, 1):
         raise KeyError
     with held(path, 0):
@@ -141,6 +142,7 @@ def test_a_file_that_is_replaced_while_it_is_locked_is_no_lock(path, monkeypatch
 
 
 def test_nobody_holds_what_is_not_there(path):
+    # Given no lock file, When its holder is asked for, Then there is none to name
     assert not is_held(path)
     assert holder(path) == "a process of another host, user or container"
 
@@ -158,6 +160,7 @@ def test_any_user_may_take_it(path):
 
 
 def test_a_link_is_not_followed(path, tmp_path):
+    # Given a link where the lock should be, When it is locked, Then that is refused
     path.symlink_to(tmp_path / "victim")
     with pytest.raises(SpoolUnusable, match="cannot open lock"):
         try_lock(path)
@@ -165,6 +168,7 @@ def test_a_link_is_not_followed(path, tmp_path):
 
 
 def test_without_its_directory_it_is_unusable(tmp_path):
+    # Given a lock in no directory, When it is taken, Then the error names it
     with pytest.raises(SpoolUnusable, match=r"cannot open lock .*No such file"):
         try_lock(tmp_path / "none" / "a.lock")
 

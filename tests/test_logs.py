@@ -47,6 +47,7 @@ def _last(content: bytes, lines: int) -> list[bytes]:
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path):
+    # Given no log, When it is read, Then there is nothing
     assert tail(tmp_path / "none", 10) == b""
     assert tail(tmp_path / "none", None) == b""
 
@@ -101,6 +102,7 @@ def followed(store, job: str, lines: int | None = None, clock=None) -> tuple[byt
 
 
 def test_an_ended_jobs_log_comes_whole_then_its_record(store):
+    # Given an ended job whose log has any bytes, When it is followed, Then they come as they are, then the record
     entry = ended(store, submitted(store), "exit")
     store.layout.run(entry.stem.key).log.write_bytes(b"one\r\x1b[31mtwo\xff\n")
     said, record = followed(store, entry.stem.uuid)
@@ -109,6 +111,7 @@ def test_an_ended_jobs_log_comes_whole_then_its_record(store):
 
 
 def test_it_starts_with_the_last_lines_when_asked(store):
+    # Given a log of three lines, When the last are asked for, Then those come
     entry = ended(store, submitted(store))
     store.layout.run(entry.stem.key).log.write_bytes(b"one\ntwo\nthree\n")
     assert followed(store, entry.stem.uuid, 2)[0] == b"two\nthree\n"
@@ -116,6 +119,7 @@ def test_it_starts_with_the_last_lines_when_asked(store):
 
 
 def test_a_job_that_never_printed_has_only_its_end(store):
+    # Given a job without a log, When it is followed, Then only its record comes
     entry = ended(store, submitted(store), "cancelled")
     assert followed(store, entry.stem.uuid)[0] == b""
 
@@ -191,6 +195,7 @@ def test_a_quick_second_attempt_is_not_missed(store, quick):
 
 @pytest.mark.parametrize("looks", range(1, 9))
 def test_nothing_is_missing_whenever_the_second_attempt_comes(store, quick, looks):
+    # Given a second attempt that is over in a moment, When that is at any look, Then its output is told
     stem = submitted(store)
     run = store.layout.run(stem.key)
     first = opened(store, claimed(store, stem))
@@ -208,6 +213,7 @@ def test_nothing_is_missing_whenever_the_second_attempt_comes(store, quick, look
 
 
 def test_a_job_that_is_pruned_meanwhile_is_an_error(store, quick):
+    # Given a job that vanishes, When somebody is at it, Then he is told that there is none
     stem = submitted(store)
     story = Story(*[nothing] * 4, lambda: store.layout.queued(stem).unlink())
     with pytest.raises(JobNotFound):
@@ -239,4 +245,5 @@ def test_who_stops_following_leaves_no_descriptor_open(store):
     ],
 )
 def test_it_ends_with_the_jobs_own_exit_code(record, code):
+    # Given a record, When following it ends, Then with the code that a shell would give
     assert exit_code(record) == code

@@ -66,12 +66,14 @@ def test_a_wrong_policy_is_refused_by_the_name_of_its_field(policy, field):
 
 
 def test_an_unknown_field_is_told_which_ones_there_are():
+    # Given a misspelt field, When the envelope is parsed, Then the error lists the right ones
     with pytest.raises(RequestInvalid, match=r"known are request, recipe, priority, timeout"):
         parse_envelope({"request": {}, "priorty": "high"})
 
 
 @pytest.mark.parametrize("request_", [None, [], "x", 1])
 def test_a_request_that_is_no_object_is_refused(request_):
+    # Given a request of another type, When it is parsed, Then the field is named
     with pytest.raises(RequestInvalid) as caught:
         parse_envelope({"request": request_})
     assert caught.value.field == "request"
@@ -89,6 +91,7 @@ def test_a_record_is_a_valid_envelope(store):
 
 
 def test_what_is_no_record():
+    # Given documents that lack a part, When they are looked at, Then they are no records
     assert not is_record({"request": {}})
     assert not is_record({"job_id": "x", "outcome": "exit"})
     assert not is_record({"job_id": "x", "outcome": "exit", "request": None})
@@ -104,6 +107,7 @@ def test_a_blank_record_has_every_key_of_jobinfo_and_no_other(store):
 
 
 def test_times_in_a_record_have_an_offset(store):
+    # Given a record, When its times are read, Then they are aware, in UTC
     info = JobInfo.model_validate(blank(store, State.QUEUED, new_stem(store.next_stamp())))
     assert info.created_at.utcoffset().total_seconds() == 0
 
@@ -116,6 +120,7 @@ def test_a_record_of_a_later_version_is_still_read(store):
 
 
 def test_records_and_envelopes_are_frozen(store):
+    # Given a record and an envelope, When somebody sets a field, Then that is refused
     info = JobInfo.model_validate(blank(store, State.QUEUED, new_stem(store.next_stamp())))
     with pytest.raises(ValidationError):
         info.status = State.COMPLETED

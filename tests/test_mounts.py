@@ -47,11 +47,13 @@ def test_the_innermost_and_newest_mount_counts(mountinfo, path, kind):
 
 
 def test_a_link_is_looked_up_where_it_leads(mountinfo, tmp_path):
+    # Given a link to another mount, When it is looked up, Then that mount counts
     (tmp_path / "spool").symlink_to("/data/spool")
     assert file_system(tmp_path / "spool", mountinfo) == "nfs4"
 
 
 def test_without_mountinfo_it_is_unknown(tmp_path):
+    # Given a system without mountinfo, When a path is looked up, Then nobody knows
     assert file_system(tmp_path, tmp_path / "none") == "unknown"
 
 

@@ -133,6 +133,7 @@ def test_a_stamp_of_a_day_or_an_hour_that_does_not_exist_is_no_stem(stamp):
 
 
 def test_the_last_day_of_february_counts_in_a_leap_year():
+    # Given 29 February of a leap year, When it is parsed, Then it is a day
     assert parse_queued(f"20280229T235959.999999Z-{UUID}.json") is not None
 
 
@@ -164,6 +165,7 @@ def test_any_host_name_gives_a_claim_that_parses(hostname):
 
 
 def test_this_host_has_a_name():
+    # Given this machine, When its name is asked for, Then there is one
     assert claim_host()
 
 
@@ -174,6 +176,7 @@ def test_no_two_claims_are_alike():
 
 @pytest.mark.parametrize("claim", ["gpu-07.gpu0", "gpu-07.gpu0.9F3C21AB", "gpu-07.GPU0.9f3c21ab", "-h.s.9f3c21ab", ""])
 def test_what_is_no_claim(claim):
+    # Given text that is nearly a claim, When it is parsed, Then it is none
     assert parse_running(f"{KEY}@{claim}.json") is None
 
 
@@ -202,6 +205,7 @@ def test_stamps_are_utc_and_of_one_width():
     ],
 )
 def test_what_may_be_a_job_and_what_waits_for_admission(name, candidate, drop):
+    # Given a file name, When it is looked at, Then it is a job, a drop, or nothing to us
     assert (is_candidate(name), is_drop(name)) == (candidate, drop)
 
 
@@ -210,4 +214,5 @@ def test_what_may_be_a_job_and_what_waits_for_admission(name, candidate, drop):
     [("gpu0", True), ("a" * 32, True), ("a" * 33, False), ("", False), ("a.b", False), ("../x", False)],
 )
 def test_slot_names(slot, good):
+    # Given a slot's name, When it is checked, Then only what a claim can carry is taken
     assert is_slot(slot) is good

@@ -92,6 +92,7 @@ def test_the_newest_are_spared(store):
 
 
 def test_with_both_limits_a_job_goes_only_if_it_is_past_both(store):
+    # Given four jobs of several ages, When both limits are given, Then only what is past both goes
     entries = [ended_ago(store, days) for days in (1, 8, 9, 10)]
     report = prune(store, older_than=7 * DAY, keep=2)
     assert sorted(report.jobs["completed"]) == ids(entries[2:])
@@ -99,6 +100,7 @@ def test_with_both_limits_a_job_goes_only_if_it_is_past_both(store):
 
 
 def test_only_the_states_asked_for_are_pruned(store):
+    # Given a failed and a completed job, When failed ones are pruned, Then the other stays
     failed, done = ended(store, submitted(store), "exit"), ended(store, submitted(store))
     assert prune(store, states=[State.FAILED]).jobs == {"failed": [failed.stem.uuid]}
     assert_state(store, done.stem.uuid, State.COMPLETED)
@@ -191,28 +193,34 @@ class TestOrphans:
         return path
 
     def test_old_ones_go(self, store):
+        # Given an orphan of over an hour, When the spool is pruned, Then it is gone, and counted
         path = self.orphan(store, LITTER_AGE_S + 60)
         report = prune(store)
         assert (report.orphans, report.bytes) == ([self.KEY], 100)
         assert not path.exists() and os.listdir(store.layout.tmp) == []
 
     def test_young_ones_may_belong_to_an_admission_under_way(self, store):
+        # Given an orphan of a minute, When the spool is pruned, Then it stays
         path = self.orphan(store, 60)
         assert prune(store).orphans == [] and path.exists()
 
     def test_they_stay_as_long_as_jobs_do(self, store):
+        # Given an orphan younger than the limit, When the spool is pruned, Then it stays
         path = self.orphan(store, 2 * DAY)
         assert prune(store, older_than=7 * DAY).orphans == [] and path.exists()
 
     def test_pruning_one_state_says_nothing_about_orphans(self, store):
+        # Given an orphan, When one state is pruned, Then it stays
         path = self.orphan(store, 2 * DAY)
         assert prune(store, states=[State.FAILED]).orphans == [] and path.exists()
 
     def test_a_dry_run_leaves_them(self, store):
+        # Given an orphan, When pruning is only tried, Then it is told, and stays
         path = self.orphan(store, 2 * DAY)
         assert prune(store, dry_run=True).orphans == [self.KEY] and path.exists()
 
     def test_other_folders_are_left_alone(self, store):
+        # Given a folder that is no run's, When the spool is pruned, Then it stays
         (store.layout.runs / "notes").mkdir()
         os.utime(store.layout.runs / "notes", (0, 0))
         assert prune(store).orphans == []
@@ -325,6 +333,7 @@ def test_two_prunes_at_once_take_each_job_once(store):
 
 
 def test_an_empty_spool_has_nothing_to_prune(store):
+    # Given an empty spool, When it is pruned, Then the report is empty
     report = prune(store)
     assert (report.jobs, report.orphans, report.bytes, report.kept, report.skipped) == ({}, [], 0, 0, [])
 
@@ -340,4 +349,5 @@ def test_a_spool_that_cannot_be_listed_says_so(store, public_store):
 
 
 def test_the_moment_before_which_jobs_are_old():
+    # Given a moment and an age, When it is shown, Then as the moment that lies so far back
     assert oldest_kept(1_800_000_000, DAY) == "2027-01-14T08:00:00+00:00"

@@ -54,6 +54,7 @@ def attempt(store):
 
 
 def test_a_clean_spool_has_nothing_to_replay(store):
+    # Given a job that ended as it should, When it is replayed, Then nothing happens
     ended(store, submitted(store))
     assert replay(store) == 0
 
@@ -77,6 +78,7 @@ def test_a_record_left_by_a_killed_finish_is_published(store, attempt, outcome):
 
 
 def test_a_queued_job_whose_cancel_was_killed_is_published_too(store):
+    # Given a cancel that was killed before its record, When it is replayed, Then the record is there
     stem = submitted(store)
     killed_before(store, "/cancelled/", lambda own: cancel(own, Entry(State.QUEUED, stem)), nth=2)
     assert replay(store) == 1
@@ -190,6 +192,7 @@ def test_a_torn_record_is_never_published(store, attempt, content):
 
 
 def test_other_files_in_tmp_are_not_its_business(store):
+    # Given old files of other kinds, When it is replayed, Then they stay
     for name in ("x.submit", "x.final", ".final", "notes.txt"):
         store.layout.temporary(name).write_text("{}")
     assert replay(later(store)) == 0
@@ -264,6 +267,7 @@ def test_age_is_judged_by_the_file_servers_clock_since_the_file_came(spool_path)
 
 
 def test_nothing_is_written_when_nothing_waits(store):
+    # Given nothing in .tmp, When it is replayed, Then the disk is not touched
     with observed(store, Steps()) as steps:
         replay(store)
     assert steps.seen == []

@@ -31,6 +31,7 @@ def test_without_jobs_it_is_every_completed_one_oldest_first(store):
 
 
 def test_jobs_that_are_named_come_in_that_order_whatever_their_state(store):
+    # Given jobs in several states, When some are named, Then they come in that order
     first, second, failed = done(store, {"t": {"acc": 1}}), done(store, {"t": {"acc": 2}}), done(store, None, "exit")
     found = completed(store, [second, failed[:8], first])
     assert [one["job_id"] for one in found] == [second, failed, first]
@@ -63,6 +64,7 @@ def test_a_standard_error_belongs_to_its_metric():
 
 
 def test_a_job_without_metrics_has_no_rows():
+    # Given records without metrics, When they are made rows, Then there are none
     assert rows([record({}), {"job_id": "x", "metrics": None, "request": None}]) == []
 
 
@@ -80,6 +82,7 @@ def test_a_job_without_metrics_has_no_rows():
     ],
 )
 def test_what_was_evaluated_in_a_few_words(request_, model):
+    # Given a request, When it is named, Then by what tells it from others
     assert model_of({"request": request_}) == model
 
 
@@ -99,6 +102,7 @@ def test_two_jobs_side_by_side_show_the_difference():
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_any_other_number_of_jobs_has_no_difference(count):
+    # Given no, one or three jobs, When they are compared, Then a line has their values and no more
     jobs, lines = compare(rows([record({"t": {"acc": 0.5}}, str(n)) for n in range(count)]))
     assert len(jobs) == count
     assert lines == ([["t", "acc", *[0.5] * count]] if count else [])
@@ -140,4 +144,5 @@ def test_markdown_is_one_line_a_row_whatever_the_values_are():
 
 @pytest.mark.parametrize(("value", "text"), [(0.5, "0.5000"), (3, "3"), (None, ""), ("x", "x"), (True, "True")])
 def test_a_value_for_people(value, text):
+    # Given a value, When it is shown, Then a float has four decimals
     assert number(value) == text

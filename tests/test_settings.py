@@ -23,6 +23,7 @@ def load(tmp_path):
 
 
 def test_no_file_and_a_file_that_says_nothing_are_the_defaults(load, tmp_path):
+    # Given no file, an empty one and the template, When they are loaded, Then all are the defaults
     assert load_settings(tmp_path / "none.toml") == Settings()
     assert load("# nothing\n") == Settings()
     assert load(SETTINGS) == Settings()
@@ -50,6 +51,7 @@ def test_every_setting_is_in_the_template():
 
 
 def test_durations_are_read_in_every_form(load):
+    # Given durations as numbers and texts, When they are loaded, Then they are seconds
     settings = load('heartbeat = 5\nheartbeat_timeout = "1m30s"\ngrace = 0.5\npoll = "250ms"\n')
     assert (settings.heartbeat, settings.heartbeat_timeout, settings.grace, settings.poll) == (5, 90, 0.5, 0.25)
 

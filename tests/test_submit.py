@@ -52,6 +52,7 @@ def test_the_order_of_submission_is_the_order_of_service(store):
 
 
 def test_priorities_go_before_the_order_of_submission(store):
+    # Given jobs of all priorities, When the queue is listed, Then by level, and in a level by time
     stems = [submitted(store, level) for level in ("low", "normal", "high", "urgent", "low", "urgent")]
     assert queue(store) == [stems[n].uuid for n in (3, 5, 2, 1, 0, 4)]
 

@@ -30,6 +30,7 @@ def test_the_table_is_the_drawing():
 
 
 def test_every_state_is_active_or_terminal():
+    # Given the states, When they are sorted, Then each is of one kind
     assert set(ACTIVE) | set(TERMINAL) == set(State)
     assert not set(ACTIVE) & set(TERMINAL)
 
@@ -49,6 +50,7 @@ def test_what_the_table_does_not_list_is_refused(move, state):
 
 @pytest.mark.parametrize(("move", "state"), MOVES)
 def test_what_the_table_lists_says_where_it_leads(move, state):
+    # Given a row of the table, When it is checked, Then it says where the move may lead
     assert check(move, "1b4e28ba", state) == MOVES[move, state]
 
 
@@ -56,5 +58,6 @@ def test_what_the_table_lists_says_where_it_leads(move, state):
     ("move", "state", "step"), [("retry", State.COMPLETED, "submit"), ("cancel", State.FAILED, "running jobs")]
 )
 def test_a_refusal_says_what_to_do(move, state, step):
+    # Given a move that is refused, When the error is read, Then it says what to do instead
     with pytest.raises(NotAllowed, match=step):
         check(move, "1b4e28ba", state)

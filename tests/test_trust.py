@@ -17,6 +17,7 @@ STRANGER = 64999
 
 @pytest.mark.parametrize("uid", [ME, 0])
 def test_the_runners_own_user_and_root_may_use_every_recipe(uid):
+    # Given a spool that opens nothing, When its own user or root asks, Then he may
     check(Settings(), uid, "command")
 
 
@@ -34,11 +35,13 @@ def test_a_stranger_may_use_nothing_until_it_is_opened():
 
 @pytest.mark.parametrize("user", [STRANGER, "root"])
 def test_a_trusted_user_may_use_every_recipe(user):
+    # Given a user who is trusted by number or by name, When he asks, Then he may
     uid = user if isinstance(user, int) else pwd.getpwnam(user).pw_uid
     check(Settings(trusted=["nobody-of-that-name", user]), uid, "command")
 
 
 def test_a_name_that_nobody_has_trusts_nobody():
+    # Given trusted names that nobody has, one of them a number as text, When a stranger asks, Then he may not
     with pytest.raises(RequestInvalid):
         check(Settings(trusted=["nobody-of-that-name", str(STRANGER)]), STRANGER, "command")
 
@@ -88,6 +91,7 @@ def test_a_retried_command_of_a_strangers_is_still_his():
 
 @needs_root
 def test_the_owner_is_read_from_the_file(store):
+    # Given a file of another user, When it is claimed and read, Then it is judged as his
     from tests.spooltest.jobs import claimed, submitted
 
     stem = submitted(store)

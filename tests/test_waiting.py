@@ -71,6 +71,7 @@ def test_a_job_that_does_not_end_is_a_timeout(store):
 
 
 def test_a_timeout_of_nothing_is_one_look(store):
+    # Given a queued job, When it is waited for no time, Then that is a timeout at once
     job = submitted(store).uuid
     with pytest.raises(WaitTimeout):
         wait(store, [job], timeout=0)
@@ -109,15 +110,18 @@ def test_a_retried_job_is_waited_for_again(store):
 
 
 def test_the_same_job_named_twice_is_one(store):
+    # Given an ended job, When it is waited for by two names, Then it comes once
     entry = ended(store, submitted(store))
     assert len(wait(store, [entry.stem.uuid, entry.stem.uuid[:8]], timeout=0)) == 1
 
 
 def test_no_jobs_are_no_wait(store):
+    # Given no jobs, When they are waited for, Then that is over
     assert wait(store, [], timeout=0) == []
 
 
 def test_a_job_that_is_not_there_is_an_error_at_once(store):
+    # Given no job, and two that begin alike, When they are waited for, Then the error comes first
     with pytest.raises(JobNotFound):
         wait(store, ["1b4e28ba"])
     for uuid in ("1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "1b4e28ba-2fa1-4d2b-883f-ffffffffffff"):
@@ -127,6 +131,7 @@ def test_a_job_that_is_not_there_is_an_error_at_once(store):
 
 
 def test_a_job_that_is_pruned_meanwhile_is_an_error(store):
+    # Given a job that vanishes, When somebody is at it, Then he is told that there is none
     stem = submitted(store)
     story = Story(nothing, nothing, lambda: store.layout.queued(stem).unlink())
     with pytest.raises(JobNotFound, match=stem.key):
@@ -134,6 +139,7 @@ def test_a_job_that_is_pruned_meanwhile_is_an_error(store):
 
 
 def test_a_cancelled_job_has_ended(store):
+    # Given a job that is cancelled meanwhile, When it is waited for, Then that is its end
     stem = submitted(store)
     story = Story(nothing, nothing, lambda: cancel(store, find(store, stem.uuid)))
     assert wait(store, [stem.uuid], timeout=10, clock=story)[0]["outcome"] == "cancelled"
@@ -143,15 +149,18 @@ class TestWaitFor:
     """The tests' own way of waiting."""
 
     def test_it_returns_when_the_condition_holds(self):
+        # Given a condition that holds at the third look, When it is waited for, Then there are three looks
         looks = []
         wait_for(lambda: looks.append(1) or len(looks) == 3)
         assert len(looks) == 3
 
     def test_it_gives_up_with_a_message(self):
+        # Given a condition that never holds, When it is waited for, Then the message says what was waited for
         with pytest.raises(AssertionError, match=r"waited 0\.02 s in vain for the moon"):
             wait_for(lambda: False, timeout=0.02, what="the moon")
 
     def test_after_a_tick_files_are_stamped_later(self, tmp_path):
+        # Given a moment, When a tick has passed, Then a new file is younger than that
         before = time.time()
         pass_tick()
         (tmp_path / "a").touch()
@@ -159,6 +168,7 @@ class TestWaitFor:
 
 
 def test_opening_an_attempt_is_no_end(store):
+    # Given a running job, When it is waited for, Then it has not ended
     attempt = opened(store, claimed(store, submitted(store)))
     with pytest.raises(WaitTimeout):
         wait(store, [attempt.running.stem.uuid], timeout=0)
