@@ -61,8 +61,11 @@ def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Clai
     return read_claimed(store, running)
 
 
-def read_claimed(store: Store, running: Running) -> Claimed:
-    """Read a claimed file once; raises ClaimLost when the claim is gone."""
+def read_claimed(store: Store, running: Running, *, opened: bool = False) -> Claimed:
+    """Read a claimed file once; raises ClaimLost when the claim is gone.
+
+    *opened* says that its attempt had begun: then it was alone, and a second of its KEY is the one to go.
+    """
     path = store.layout.running(running)
     uid, since, data, fault = os.getuid(), 0.0, b"", None
     try:
@@ -78,7 +81,7 @@ def read_claimed(store: Store, running: Running) -> Claimed:
         fault = f"it cannot be read: {error.strerror}"
     if len(data) > MAX_CLAIMED:
         fault = f"it is larger than {MAX_CLAIMED} bytes"
-    fault = fault or _double(store, running)
+    fault = fault or (None if opened else _double(store, running))
     return Claimed(running, b"" if fault else data, uid, since, fault)
 
 

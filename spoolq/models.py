@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from spoolq.durations import parse_duration
 from spoolq.errors import RequestInvalid
-from spoolq.transitions import State
+from spoolq.transitions import RetryOn, State
 
 Priority = Literal["urgent", "high", "normal", "low"]
 #: How a run ended; see docs/protocol.md.
@@ -28,8 +28,6 @@ Outcome = Literal[
     "lost",
     "cancelled",
 ]
-#: The outcomes that another attempt may cure.
-RetryOn = Literal["lost", "exit", "signal", "timed_out", "could_not_start", "no_results"]
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 
 

@@ -44,33 +44,37 @@ def prune(
     Both limits given: a job goes only if it is past both. Neither: every ended job of *states* goes. A job whose record
     is not written yet is left alone. Raises SpoolUnusable when the spool cannot be listed.
     """
+    if keep is not None and keep < 0:
+        raise ValueError(f"keep is {keep}; it is how many to spare, 0 or more")
     if not dry_run:
         replay(store)
     report = Pruned()
-    ended = sorted(
-        (entry for state in states for entry in _entries(store, state)), key=lambda e: e.stem.key, reverse=True
-    )
-    aged = [(ended_at, entry) for entry in ended if (ended_at := _ended_at(store, entry)) is not None]
-    report.skipped = [entry.stem.uuid for entry in ended if _ended_at(store, entry) is None]
-    aged.sort(key=lambda pair: pair[0], reverse=True)
+    ended = [(_ended_at(store, entry), entry) for state in states for entry in _entries(store, state)]
+    report.skipped = [entry.stem.uuid for ended_at, entry in ended if ended_at is None]
+    aged = [(ended_at, entry) for ended_at, entry in ended if ended_at is not None]
+    aged.sort(key=lambda pair: (pair[0], pair[1].stem.key), reverse=True)
     now = store.clock()
     for ended_at, entry in aged[keep or 0 :]:
-        if older_than is not None and now - ended_at <= older_than:
-            continue
-        try:
-            report.bytes += _remove(store, entry, dry_run)
-        except FileNotFoundError:  # RACE: a retry or another prune took it first
-            continue
-        except OSError as error:
-            if error.errno not in (errno.EISDIR, errno.EPERM):
-                raise
-            report.skipped.append(entry.stem.uuid)  # a directory under a job's name: somebody's, not ours to empty
-            continue
-        report.jobs.setdefault(entry.state.value, []).append(entry.stem.uuid)
+        if older_than is None or now - ended_at > older_than:
+            _take(store, entry, report, dry_run)
     report.kept = len(ended) - sum(len(ids) for ids in report.jobs.values())
     if set(states) == set(TERMINAL):
         _orphans(store, report, older_than, dry_run)
     return report
+
+
+def _take(store: Store, entry: Entry, report: Pruned, dry_run: bool) -> None:
+    """Remove one job, and say so in the report."""
+    try:
+        report.bytes += _remove(store, entry, dry_run)
+    except FileNotFoundError:  # RACE: a retry or another prune took it first
+        return
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.EPERM):
+            raise
+        report.skipped.append(entry.stem.uuid)  # a directory under a job's name: somebody's, not ours to empty
+        return
+    report.jobs.setdefault(entry.state.value, []).append(entry.stem.uuid)
 
 
 def _entries(store: Store, state: State) -> list[Entry]:
@@ -110,7 +114,7 @@ def _remove(store: Store, entry: Entry, dry_run: bool) -> int:
             store.disk.rename(run, aside)
         store.disk.unlink(record)
     store.disk.sync_directory(record.parent)
-    if aside.exists():
+    with contextlib.suppress(FileNotFoundError):  # no run folder; or a sweep has taken it for litter
         store.disk.remove_tree(aside)
     return size
 
@@ -143,7 +147,8 @@ def _take_orphan(store: Store, key: str) -> bool:
         if any(key in name for state in reversed(list(State)) for name in store.names(state)):
             return False
         store.disk.rename(store.layout.run(key).path, aside)
-    store.disk.remove_tree(aside)
+    with contextlib.suppress(FileNotFoundError):  # a sweep has taken it for litter
+        store.disk.remove_tree(aside)
     return True
 
 

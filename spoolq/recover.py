@@ -147,7 +147,8 @@ class _Case:
             self.say(f"killed {killed} processes that {self.running.stem.uuid[:8]} had left")
 
     def _settle(self, mine: Running, end: End | None) -> None:
-        claimed = read_claimed(self.store, mine)
+        started, facts = (history.last(self.past, name, self.first) for name in ("started", "claimed"))
+        claimed = read_claimed(self.store, mine, opened=facts is not None)
         try:
             if claimed.fault is not None:
                 raise RequestInvalid(claimed.fault)
@@ -155,7 +156,6 @@ class _Case:
         except RequestInvalid as error:
             reject(self.store, claimed, str(error), self.say)
             return
-        started, facts = (history.last(self.past, name, self.first) for name in ("started", "claimed"))
         since = float(facts.get("since", 0.0)) if facts else 0.0  # the file's ctime is the adoption's by now
         attempt = Attempt(mine, self.first, job, history.attempts(self.past, self.first), since)
         if end is None:

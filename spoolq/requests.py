@@ -11,6 +11,7 @@ from spoolq.documents import MAX_DEPTH, parse_object
 from spoolq.errors import RequestInvalid, SettingsInvalid
 from spoolq.models import Envelope, is_record, parse_envelope
 from spoolq.settings import Settings
+from spoolq.transitions import RetryOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Job:
     timeout: float | None
     grace: float
     max_attempts: int
-    retry_on: list[str]
+    retry_on: list[RetryOn]
 
     @property
     def policy(self) -> dict[str, Any]:

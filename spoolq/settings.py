@@ -14,6 +14,7 @@ from typing import Any, Literal
 from spoolq.durations import parse_duration
 from spoolq.errors import SettingsInvalid
 from spoolq.names import SLOT_RULE, is_slot
+from spoolq.transitions import RetryOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Settings:
     #: Runs that a job may have in all.
     max_attempts: int = 3
     #: Outcomes after which a job may run again.
-    retry_on: list[str] = field(default_factory=lambda: ["lost"])
+    retry_on: list[RetryOn] = field(default_factory=lambda: list[RetryOn](["lost"]))
     #: The recipe of a bare request that has `model` and `tasks`.
     default_recipe: str = "lmms-eval"
     #: Where slot locks live: a directory of this host, common to all its users and spools.

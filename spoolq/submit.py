@@ -55,12 +55,12 @@ def _make_durable(store: Store, stem: Stem) -> None:
     except OSError as error:
         # What is not durable is not acknowledged: withdraw it. RACE: a runner may have claimed it meanwhile; then it
         # runs, and saying that it failed would be the lie.
+        left = "Nothing was queued."
         try:
-            withdrawn = store.disk.unlink(store.layout.queued(stem))
+            if not store.disk.unlink(store.layout.queued(stem)):
+                return
         except OSError:
-            withdrawn = True  # it could not be taken back, so it may run; but it is not promised
-        if not withdrawn:
-            return
+            left = f"Job {stem.uuid} may run all the same; cancel it if it must not."
         raise SpoolUnusable(
-            f"cannot submit to {store.root}: {error.strerror or error} while making it durable. Nothing was queued."
+            f"cannot submit to {store.root}: {error.strerror or error} while making it durable. {left}"
         ) from None

@@ -6,6 +6,7 @@ A state is a directory; a move is a rename. What the table does not list is refu
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from spoolq.errors import NotAllowed
 
@@ -29,6 +30,9 @@ class State(StrEnum):
 TERMINAL = (State.COMPLETED, State.FAILED, State.CANCELLED)
 #: States in which a job still has work ahead.
 ACTIVE = (State.QUEUED, State.RUNNING)
+
+#: The outcomes that another attempt may cure.
+RetryOn = Literal["lost", "exit", "signal", "timed_out", "could_not_start", "no_results"]
 
 #: (move, from) -> where it may lead. The owner is whoever holds the claim; a person is owner or operator.
 MOVES: dict[tuple[str, State], tuple[State, ...]] = {

@@ -10,11 +10,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from spoolq.errors import RequestInvalid
+from spoolq.models import field_error
 from spoolq.recipes import Findings, Place, Plan
 from spoolq.recipes.metrics import read_metrics
 from spoolq.recipes.progress import newest
 from spoolq.settings import Settings
+
+_Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+
+class Request(BaseModel):
+    """What the recipe takes: a program with its arguments, where and with what it runs, and where its scores are."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    command: Annotated[list[_Text], Field(min_length=1)]
+    cwd: Annotated[str, Field(pattern=r"^/[^\x00]*$")] | None = None
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Text] = {}
+    results: str | None = None
 
 
 class CommandRecipe:
@@ -26,19 +42,6 @@ class CommandRecipe:
 
     def check(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A `command` of one or more strings; optional `cwd` (absolute), `env`, `results` (a glob under the output)."""
-        from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-        from spoolq.models import field_error
-
-        class Request(BaseModel):
-            model_config = ConfigDict(extra="forbid", strict=True)
-            command: Annotated[list[Annotated[str, Field(pattern=r"^[^\x00]*$")]], Field(min_length=1)]
-            cwd: Annotated[str, Field(pattern=r"^/[^\x00]*$")] | None = None
-            env: dict[
-                Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]
-            ] = {}
-            results: str | None = None
-
         try:
             checked = Request.model_validate(dict(request))
         except ValidationError as error:
