@@ -190,7 +190,7 @@ class TestRequests:
             ("", "it is empty"),
             ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
             ('{"limit": NaN}', "NaN is no JSON number"),
-            ("[" * 5000 + "]" * 5000, "nested deeper than"),
+            ('{"a": ' + "[" * 5000 + "]" * 5000 + "}", "nested deeper than"),
             ("null", "it holds null"),
         ],
     )
