@@ -240,13 +240,15 @@ class Runner:
     def _follow(self, attempt: Attempt) -> dict[str, Any]:
         """Wait for the end of the evaluation; pass on a cancel, or a stop that was asked for twice."""
         assert self.link is not None
-        asked = None
+        asked = stuck = None
         while True:
             for message in self._wait(self.store.poll if self.watcher else 1.0):
                 if message["event"] == "started":
                     self._write_started(attempt, message)
                 elif message["event"] == "stuck":
-                    self.say(f"cannot write the end of {attempt.short}: {message['error']}. Trying again.")
+                    if message["error"] != stuck:  # it is said each second
+                        stuck = message["error"]
+                        self.say(f"cannot write the end of {attempt.short}: {stuck}. Trying again.")
                 else:
                     return message
             why = self._why_stop(attempt)
