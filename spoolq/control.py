@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spoolq.documents import dump
 from spoolq.files import names_in, read_regular
-from spoolq.names import parse_key
+from spoolq.names import parse_key, token
 from spoolq.store import Store
 
 _LIMIT = 4096
@@ -63,7 +62,7 @@ def read(store: Store) -> Requests:
 
 def request(store: Store, verb: str, key: str, **facts: Any) -> None:
     """Ask for *verb* on the job *key*. Asking twice is harmless."""
-    path = store.layout.request(verb, key, secrets.token_hex(4))
+    path = store.layout.request(verb, key, token(4))
     _put(store, path, {"by": os.getuid(), "at": store.now(), **facts})
 
 
@@ -97,7 +96,7 @@ def resume(store: Store) -> bool:
 
     By a rename inside the directory, which the watch hears, where an unlink would wait for its timer.
     """
-    aside = store.layout.control / f".resumed.{secrets.token_hex(4)}"
+    aside = store.layout.control / f".resumed.{token(4)}"
     try:
         store.disk.rename(store.layout.paused, aside)
     except FileNotFoundError:
@@ -120,7 +119,7 @@ def pause_facts(store: Store) -> dict[str, Any] | None:
 
 
 def _put(store: Store, path: Path, document: dict[str, Any]) -> None:
-    temporary = store.layout.temporary(f"{secrets.token_hex(8)}.control")
+    temporary = store.layout.temporary(f"{token(8)}.control")
     store.disk.write_new(temporary, dump(document, indent=None))
     store.disk.rename(temporary, path)
     store.disk.sync_directory(store.layout.control)

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,24 +125,32 @@ class Disk:
 
     def remove_tree(self, path: Path) -> None:
         """Remove a folder and all in it. Only for what has been renamed out of the tree's public part."""
+        import shutil
+
         self.step("rmtree", path)
         shutil.rmtree(path)
 
 
 @cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+def _renameat2() -> Callable[..., int] | None:
+    """The C library's function, or None; imported only by who needs it, since a submit does not."""
+    import ctypes
+
+    function: Callable[..., int] | None = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    return function
 
 
 def _rename_noreplace(source: Path, target: Path) -> bool:
     """True when renamed, False when this file system or C library cannot; raises OSError for everything else."""
-    renameat2 = getattr(_libc(), "renameat2", None)
+    renameat2 = _renameat2()
     if renameat2 is None:
         return False
+    from ctypes import get_errno
+
     done = renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
     if done == 0:
         return True
-    code = ctypes.get_errno()
+    code = get_errno()
     if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         return False
     raise OSError(code, os.strerror(code), str(source), None, str(target))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from spoolq import history
 from spoolq.documents import dump
 from spoolq.errors import ClaimLost, LockTimeout
 from spoolq.files import GONE, names_in, read_regular
-from spoolq.names import CANCEL_SLOT, Running, Stem
+from spoolq.names import CANCEL_SLOT, Running, Stem, token
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -61,7 +60,7 @@ def _write_final(store: Store, final: Path, record: dict[str, Any]) -> None:
         store.disk.unlink(final)  # of an earlier try of ours that the disk refused
     except OSError:
         # A directory, or another user's file: somebody who may write in .tmp/ guessed the name.
-        store.disk.rename(final, store.layout.temporary(f"{secrets.token_hex(8)}.obstacle"))
+        store.disk.rename(final, store.layout.temporary(f"{token(8)}.obstacle"))
     store.disk.write_new(final, dump(record))
     store.disk.sync_directory(final.parent)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import secrets
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from spoolq.files import GONE, names_in
 from spoolq.finish import terminal_record
 from spoolq.jobs import Entry, parse_entry
-from spoolq.names import parse_key, parse_stamp
+from spoolq.names import parse_key, parse_stamp, token
 from spoolq.replay import LITTER_AGE_S, replay
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
@@ -106,7 +105,7 @@ def _remove(store: Store, entry: Entry, dry_run: bool) -> int:
     size = record.lstat().st_size + _size(run)
     if dry_run:
         return size
-    aside = store.layout.temporary(f"{secrets.token_hex(8)}.pruned")
+    aside = store.layout.temporary(f"{token(8)}.pruned")
     with store.locked():
         if record.name not in names_in(record.parent):  # RACE: retried since we listed; its run folder must stay
             raise FileNotFoundError(record)
@@ -142,7 +141,7 @@ def _orphans(store: Store, report: Pruned, older_than: float | None, dry_run: bo
 
 def _take_orphan(store: Store, key: str) -> bool:
     """Remove a run folder, if its job is still nowhere: it may have moved against the order of our listings."""
-    aside = store.layout.temporary(f"{secrets.token_hex(8)}.pruned")
+    aside = store.layout.temporary(f"{token(8)}.pruned")
     with store.locked():
         if any(key in name for state in reversed(list(State)) for name in store.names(state)):
             return False

@@ -5,18 +5,15 @@ Whatever comes from a job or a log is made harmless first: a terminal obeys what
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import re
 import shlex
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from unicodedata import combining, east_asian_width
 
 from spoolq.durations import format_duration
 from spoolq.plain import block, one_line
@@ -96,6 +93,8 @@ def columns(text: str) -> int:
     """How many columns of a terminal *text* takes: Chinese, Japanese, Korean and emoji take two, accents none."""
     if text.isascii():
         return len(text)
+    from unicodedata import combining, east_asian_width
+
     return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
@@ -116,6 +115,8 @@ def fit(text: str, taken: int = 0) -> str:
 
 def paragraph(text: str) -> str:
     """*text* wrapped between words to the terminal's width."""
+    import textwrap
+
     return textwrap.fill(text, width(), break_long_words=False, break_on_hyphens=False)
 
 
@@ -214,6 +215,8 @@ class LogFilter:
     _CUT = re.compile(rf"(?P<string>{_STRING}){_SHOWN}\Z" "|(?:\x1b(?:\\[[0-?]{0,64})?|\x9b[0-?]{0,64})[ -/]{0,8}\\Z")
 
     def __init__(self) -> None:
+        import codecs
+
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._colour = False

@@ -6,7 +6,6 @@ The file is read without pydantic while it says nothing, because verbs that star
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +69,10 @@ def load_settings(path: Path) -> Settings:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"cannot read settings {path}: {error}. Make it readable UTF-8 text.") from None
+    if not any(row.strip() and not row.lstrip().startswith("#") for row in text.splitlines()):
+        return Settings()  # nothing but comments, as `init` writes it
+    import tomllib
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

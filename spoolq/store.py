@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ from spoolq.errors import LockTimeout, SpoolUnusable
 from spoolq.files import Disk, names_in
 from spoolq.layout import Layout
 from spoolq.mounts import is_network
-from spoolq.names import claim_host
+from spoolq.names import claim_host, token
 from spoolq.settings import Settings, load_settings
 from spoolq.transitions import State
 
@@ -99,7 +98,7 @@ class Store:
 
     def server_time(self) -> float:
         """This moment by the file server's clock, in POSIX seconds: the mtime of a file just made. Raises OSError."""
-        probe = self.layout.temporary(f"{secrets.token_hex(8)}.probe")
+        probe = self.layout.temporary(f"{token(8)}.probe")
         try:
             return self.disk.write_new(probe, b"").st_mtime
         finally:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spoolq.documents import MAX_BYTES, dump
 from spoolq.errors import RequestInvalid, SpoolUnusable
-from spoolq.names import Stem, new_stem
+from spoolq.names import Stem, new_stem, new_uuid
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -23,7 +22,7 @@ def publish(store: Store, document: Mapping[str, Any], priority: str = "normal")
     data = dump(dict(document))
     if len(data) > MAX_BYTES:
         raise RequestInvalid(f"cannot submit: the request is larger than {MAX_BYTES} bytes. Put data in files.")
-    temporary = store.layout.temporary(f"{uuid.uuid4()}.submit")
+    temporary = store.layout.temporary(f"{new_uuid()}.submit")
     try:
         status = store.disk.write_new(temporary, data)
         stem = new_stem(store.next_stamp(status.st_mtime), priority)
