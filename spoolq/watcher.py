@@ -37,6 +37,8 @@ class _Child:
     process: subprocess.Popen[bytes]
     sock: socket.socket
     began: float
+    #: It has closed its end: its death is heard by SIGCHLD, and polling that socket would spin until then.
+    gone: bool = False
 
 
 class Watcher:
@@ -186,18 +188,21 @@ class Watcher:
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self.woken, select.POLLIN)
-        socks = {child.sock.fileno(): child.sock for child in self.children.values()}
-        for fd in socks:
+        listening = {child.sock.fileno(): child for child in self.children.values() if not child.gone}
+        for fd in listening:
             poll.register(fd, select.POLLIN)
         ready = [fd for fd, _ in poll.poll(self._patience() * 1000)]
         self.heard = self.woken in ready or not ready
         if self.woken in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.woken, 65536)
-        for fd in ready:
-            if fd in socks:
-                with contextlib.suppress(OSError):
-                    socks[fd].recv(4096)
+        for child in (listening[fd] for fd in ready if fd in listening):
+            try:
+                child.gone = not child.sock.recv(4096)
+            except BlockingIOError:
+                continue
+            except OSError:
+                child.gone = True
 
     def _patience(self) -> float:
         """Seconds until something is due."""
