@@ -21,10 +21,23 @@ from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.files import GONE, read_regular
 from spoolq.finish import set_aside
 from spoolq.jobs import blank
-from spoolq.names import ADMIT_SLOT, PRIORITIES, Running, Stem, is_drop, new_claim, new_stem
+from spoolq.names import (
+    ADMIT_SLOT,
+    PRIORITIES,
+    Running,
+    Stem,
+    format_stamp,
+    is_drop,
+    new_claim,
+    new_stem,
+    parse_queued,
+    parse_stamp,
+)
 from spoolq.store import Store
 from spoolq.transitions import State
 
+#: A STEM may be this much older than its file's arrival, in seconds: hosts' clocks differ, nothing waits in a drawer.
+_PLAUSIBLE_S = 86400.0
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -45,6 +58,7 @@ class Admission:
     say: Callable[[str], None] = lambda _line: None
     clock: Callable[[], float] = time.monotonic
     _resting: dict[str, _Rest] = field(default_factory=dict)
+    _vouched: set[str] = field(default_factory=set)
     _last_stamp: datetime = _BEGINNING
 
     @property
@@ -61,10 +75,37 @@ class Admission:
 
     def turn(self) -> int:
         """Admit or reject every drop that is ready; returns how many left the drop box."""
-        drops = [name for name in self.store.names(State.QUEUED) if is_drop(name)]
+        names = self.store.names(State.QUEUED)
+        drops = [name for name in names if is_drop(name)]
         self._resting = {name: rest for name, rest in self._resting.items() if name in drops}
         looks = [(status.ctime, name, status) for name in drops if (status := self._look(name))]
-        return sum(self._one(name, status) for _, name, status in sorted(looks, key=lambda look: look[:2]))
+        done = sum(self._one(name, status) for _, name, status in sorted(looks, key=lambda look: look[:2]))
+        self._question_old_stamps(names)
+        return done
+
+    def _question_old_stamps(self, names: list[str]) -> None:
+        """Make a drop of what came in under a STEM that is older than its arrival: it would jump the whole queue.
+
+        Only stamps over a day old are looked at, and each once. A job that waited so long has an old ctime as well; one
+        that was given back or retried has a history.
+        """
+        oldest = format_stamp(datetime.fromtimestamp(self.store.clock() - _PLAUSIBLE_S, UTC))
+        # The stamp ends 42 characters before the name does; comparing that first spares parsing a deep queue.
+        old = (name for name in names if name[-65:-42] < oldest)
+        aged = {name: stem for name in old if (stem := parse_queued(name))}
+        self._vouched &= aged.keys()
+        for name in sorted(aged.keys() - self._vouched):
+            status, stem = self._look(name), aged[name]
+            if status is None:
+                continue
+            came_later = status.ctime - parse_stamp(stem.stamp).timestamp() > _PLAUSIBLE_S
+            if not came_later or history.events(self.store, stem.key):
+                self._vouched.add(name)
+                continue
+            with contextlib.suppress(OSError):  # claimed meanwhile; or a drop of that name, which goes first
+                target = self.store.layout.drop(f"{stem.uuid}.json")
+                self.store.disk.rename_new(self.store.layout.drop(name), target)
+                self.say(f"{_printable(name)!r} is stamped long before it came; it gets a place of its own")
 
     def _look(self, name: str) -> _Status | None:
         try:

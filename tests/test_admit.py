@@ -12,7 +12,7 @@ from spoolq.admit import Admission
 from spoolq.documents import MAX_BYTES, MAX_DEPTH
 from spoolq.find import find
 from spoolq.finish import terminal_record
-from spoolq.names import parse_stamp
+from spoolq.names import parse_queued, parse_stamp
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -366,3 +366,40 @@ def test_a_jobs_file_is_never_replaced_by_a_drop(store, admission):
     assert admission.turn() == 5
     assert len(queue(store)) == 6 and two.uuid in queue(store)
     assert store.layout.running(taken.running).read_bytes() == taken.data
+
+
+OLD = "20200101T000000.000000Z-1b4e28ba-2fa1-4d2b-883f-0016d3cca427.json"
+
+
+def test_a_stem_that_is_older_than_its_arrival_gets_a_place_of_its_own(store):
+    # Given a waiting job, and a file that somebody names so that it would go before it
+    first = submitted(store)
+    (store.root / "queued" / OLD).write_text('{"command": ["true"]}')
+    admission = Admission(store, lambda _document, _uid: None)
+    # When it is looked at twice: it becomes a drop, and that is admitted
+    admission.turn()
+    admission.turn()
+    # Then it is behind, under another id
+    names = sorted(os.listdir(store.root / "queued"))
+    assert len(names) == 2 and names[0] == f"{first}.json" and OLD[-41:] not in names[1]
+
+
+def test_an_old_stem_with_a_history_keeps_its_place(store):
+    # Given a job from long ago that was given back
+    stem = parse_queued(OLD)
+    history.record(store, stem.key, "requeued", nonce="0badcafe", started=True)
+    (store.root / "queued" / OLD).write_text('{"command": ["true"]}')
+    admission = Admission(store, lambda _document, _uid: None)
+    # When it is looked at, Then it stays
+    admission.turn()
+    admission.turn()
+    assert os.listdir(store.root / "queued") == [OLD]
+
+
+def test_a_job_that_has_waited_for_days_keeps_its_place(store):
+    # Given a job that was submitted just now, and a watcher that looks three days later
+    stem = submitted(store)
+    store.clock = lambda: time.time() + 3 * 86400
+    # When it is looked at, Then it stays: its file is as old as its stamp
+    Admission(store, lambda _document, _uid: None).turn()
+    assert os.listdir(store.root / "queued") == [f"{stem}.json"]
