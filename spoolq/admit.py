@@ -86,8 +86,8 @@ class Admission:
     def _question_old_stamps(self, names: list[str]) -> None:
         """Make a drop of what came in under a STEM that is older than its arrival: it would jump the whole queue.
 
-        Only stamps over a day old are looked at, and each once. A job that waited so long has an old ctime as well; one
-        that was given back or retried has a history.
+        Only stamps over a day old are looked at, and each once. A job that waited so long has an old mtime, which a new
+        priority or a copy of the spool leaves as it is; one that was given back or retried has a history.
         """
         oldest = format_stamp(datetime.fromtimestamp(self.store.clock() - _PLAUSIBLE_S, UTC))
         # The stamp ends 42 characters before the name does; comparing that first spares parsing a deep queue.
@@ -98,7 +98,7 @@ class Admission:
             status, stem = self._look(name), aged[name]
             if status is None:
                 continue
-            came_later = status.ctime - parse_stamp(stem.stamp).timestamp() > _PLAUSIBLE_S
+            came_later = status.arrived - parse_stamp(stem.stamp).timestamp() > _PLAUSIBLE_S
             if not came_later or history.events(self.store, stem.key):
                 self._vouched.add(name)
                 continue
@@ -210,10 +210,12 @@ class Admission:
 class _Status:
     """The part of an lstat that admission needs."""
 
-    __slots__ = ("ctime", "look", "mode", "uid")
+    __slots__ = ("arrived", "ctime", "look", "mode", "uid")
 
     def __init__(self, status: os.stat_result) -> None:
         self.mode, self.uid, self.ctime = status.st_mode, status.st_uid, status.st_ctime
+        #: The earliest that it can have come: any rename, chmod or copy of the spool renews the ctime.
+        self.arrived = min(status.st_ctime, status.st_mtime)
         self.look = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

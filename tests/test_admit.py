@@ -13,6 +13,7 @@ from spoolq.documents import MAX_BYTES, MAX_DEPTH
 from spoolq.find import find
 from spoolq.finish import terminal_record
 from spoolq.names import parse_queued, parse_stamp
+from spoolq.people import prioritise
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -403,3 +404,18 @@ def test_a_job_that_has_waited_for_days_keeps_its_place(store):
     # When it is looked at, Then it stays: its file is as old as its stamp
     Admission(store, lambda _document, _uid: None).turn()
     assert os.listdir(store.root / "queued") == [f"{stem}.json"]
+
+
+def test_an_old_job_that_is_given_another_priority_keeps_its_id(store):
+    # Given a job that was submitted three days ago and has never run
+    stem = parse_queued(OLD)
+    path = store.root / "queued" / OLD
+    path.write_text('{"command": ["true"]}')
+    os.utime(path, (parse_stamp(stem.stamp).timestamp(),) * 2)
+    # When its priority is changed: a rename, which renews its ctime and keeps its mtime
+    prioritise(store, find(store, stem.uuid), "high")
+    admission = Admission(store, lambda _document, _uid: None)
+    admission.turn()
+    admission.turn()
+    # Then it is the same job
+    assert os.listdir(store.root / "queued") == [f"1-{OLD}"]
