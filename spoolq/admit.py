@@ -27,6 +27,7 @@ from spoolq.names import (
     Running,
     Stem,
     format_stamp,
+    is_candidate,
     is_drop,
     new_claim,
     new_stem,
@@ -73,6 +74,13 @@ class Admission:
         due = min(rest.since for rest in self._resting.values()) + self.store.settle
         return max(0.05, due - self.clock())
 
+    def concerns(self, name: str) -> bool:
+        """Whether an arrival of that name waits for a turn: a drop, or a STEM of long ago. Says it in any thread."""
+        return is_candidate(name) and (parse_queued(name) is None or name[-65:-42] < self._oldest_plain())
+
+    def _oldest_plain(self) -> str:
+        return format_stamp(datetime.fromtimestamp(self.store.clock() - _PLAUSIBLE_S, UTC))
+
     def turn(self) -> int:
         """Admit or reject every drop that is ready; returns how many left the drop box."""
         names = self.store.names(State.QUEUED)
@@ -89,7 +97,7 @@ class Admission:
         Only stamps over a day old are looked at, and each once. A job that waited so long has an old mtime, which a new
         priority or a copy of the spool leaves as it is; one that was given back or retried has a history.
         """
-        oldest = format_stamp(datetime.fromtimestamp(self.store.clock() - _PLAUSIBLE_S, UTC))
+        oldest = self._oldest_plain()
         # The stamp ends 42 characters before the name does; comparing that first spares parsing a deep queue.
         old = (name for name in names if name[-65:-42] < oldest)
         aged = {name: stem for name in old if (stem := parse_queued(name))}

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from spoolq import control, environment, history, process, requests
@@ -38,7 +37,7 @@ class Attempt:
     """A claimed, valid job on its way through a run.
 
     *origin* is the nonce that the attempt began under (adoption gives the claim another), *since* its beginning in
-    POSIX seconds of the file server.
+    POSIX seconds of the file server, *claimed* the moment before its claim on this host's monotonic clock.
     """
 
     running: Running
@@ -46,6 +45,7 @@ class Attempt:
     job: Job
     number: int
     since: float
+    claimed: float = float("inf")
 
     @property
     def short(self) -> str:
@@ -69,7 +69,14 @@ def reject(store: Store, claimed: Claimed, cause: str, say: Say) -> None:
     say(f"rejected {running.stem.uuid[:8]}: {cause}")
 
 
-def open_attempt(store: Store, claimed: Claimed, job: Job, shim: int) -> Attempt:
+def owner(shim: int) -> dict[str, Any]:
+    """Who owns the claims of this runner and *shim*, as the history tells it: to be proved dead by."""
+    me = os.getpid()
+    facts = {"pid": me, "pid_start": process.start_time(me), "shim": shim, "shim_start": process.start_time(shim)}
+    return {**facts, "boot": process.boot_id()}
+
+
+def open_attempt(store: Store, claimed: Claimed, job: Job, owned_by: dict[str, Any]) -> Attempt:
     """Write down that this claim is an attempt, and clear the run folder; raises OSError, then give the claim back."""
     running = claimed.running
     past = history.events(store, running.stem.key)
@@ -82,17 +89,13 @@ def open_attempt(store: Store, claimed: Claimed, job: Job, shim: int) -> Attempt
         worker=running.claim.worker,
         attempt=number,
         uid=job.submitted_by,
-        pid=os.getpid(),
-        pid_start=process.start_time(os.getpid()),
-        shim=shim,
-        shim_start=process.start_time(shim),
-        boot=process.boot_id(),
         since=claimed.since,
+        **owned_by,
     )
     run = store.layout.run(running.stem.key)
     _put_by(store, run, number - 1)
     store.disk.make_directory(run.partial)
-    return Attempt(running, running.claim.nonce, job, number, claimed.since)
+    return Attempt(running, running.claim.nonce, job, number, claimed.since, claimed.asked)
 
 
 def _put_by(store: Store, run: RunDir, number: int) -> None:
@@ -107,29 +110,27 @@ def _put_by(store: Store, run: RunDir, number: int) -> None:
 
 def order(store: Store, attempt: Attempt, devices: str | None) -> Order:
     """What the shim is told to run."""
-    running, job = attempt.running, attempt.job
-    root, layout = store.root.absolute(), store.layout
-
-    def absolute(path: Path) -> Path:
-        return root / path.relative_to(store.root)
-
+    running, job, layout = attempt.running, attempt.job, store.absolute
     run = layout.run(running.stem.key)
-    place = Place(absolute(run.path), absolute(run.partial), attempt.number, sys.executable)
+    place = Place(run.path, run.partial, attempt.number, sys.executable)
     plan = job.recipe.plan(job.request, place)
+    env, unset = environment.build(store, store.settings, os.environ, plan, running, attempt.number, devices)
     return Order(
         nonce=running.claim.nonce,
         argv=plan.argv,
         cwd=str(plan.cwd),
-        env=environment.build(store, store.settings, os.environ, plan, running, attempt.number, devices),
-        log=str(absolute(run.log)),
-        end=str(absolute(run.end(running.claim.nonce))),
-        running=str(absolute(layout.running(running))),
-        beat=str(absolute(layout.beat(running))),
+        env=env,
+        unset=unset,
+        log=str(run.log),
+        end=str(run.end(running.claim.nonce)),
+        running=str(layout.running(running)),
+        beat=str(layout.beat(running)),
         timeout=job.timeout,
         grace=job.grace,
         stop_signal=int(job.recipe.stop_signal),
         heartbeat=store.settings.heartbeat,
         heartbeat_timeout=store.settings.heartbeat_timeout,
+        claimed=attempt.claimed,
     )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spoolq import history
 from spoolq.errors import ClaimLost
@@ -27,6 +28,7 @@ class Claimed:
     """A claimed job: its name, the bytes read once after the claim, its owner's uid, and when it was claimed.
 
     *since* is that moment in POSIX seconds of the file server: the file's ctime, which the claiming rename set.
+    *asked* is the moment before the claim on this host's monotonic clock (infinite for one that was read later).
     *fault* says why the file cannot be a job (no regular file, too large, a second one of that name); *data* is then
     empty.
     """
@@ -36,6 +38,7 @@ class Claimed:
     uid: int
     since: float
     fault: str | None = None
+    asked: float = float("inf")
 
 
 def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Claimed | None:
@@ -44,6 +47,7 @@ def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Clai
     CRASH: after the rename the claim stands under our slot's name; the next holder of the slot recovers it.
     """
     running = Running(stem, new_claim(store.host, slot))
+    asked = time.monotonic()
     try:
         with store.locked(insist=False, warn=warn):
             store.disk.rename(store.layout.queued(stem), store.layout.running(running))
@@ -58,7 +62,7 @@ def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Clai
     except OSError:
         back(store, running, warn)  # nothing was started: what may not be durable is not run
         raise
-    return read_claimed(store, running)
+    return replace(read_claimed(store, running), asked=asked)
 
 
 def read_claimed(store: Store, running: Running, *, opened: bool = False) -> Claimed:

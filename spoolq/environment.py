@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from spoolq.layout import RunDir
 from spoolq.names import Running
 from spoolq.recipes import Plan
 from spoolq.recipes.launcher import LAUNCHER_VARIABLES
@@ -23,29 +22,31 @@ def mark(running: Running) -> str:
 def build(
     store: Store,
     settings: Settings,
-    base: Mapping[str, str],
+    base: Iterable[str],
     plan: Plan,
     running: Running,
     attempt: int,
     devices: str | None,
-) -> dict[str, str]:
-    """The whole environment of a run. *devices* None leaves `CUDA_VISIBLE_DEVICES` as the runner has it."""
-    run: RunDir = store.layout.run(running.stem.key)
+) -> tuple[dict[str, str], list[str]]:
+    """What a run's environment has beside or instead of the runner's, and which of the names *base* it has not.
+
+    *devices* None leaves `CUDA_VISIBLE_DEVICES` as the runner has it.
+    """
+    layout = store.absolute
+    run = layout.run(running.stem.key)
     gone = LAUNCHER_VARIABLES | plan.scrub
-    env = {name: value for name, value in base.items() if name not in gone and not name.startswith("SPOOLQ_")}
-    env.update(settings.env)
+    env = dict(settings.env)
     env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # NVML's order; CUDA's own is by speed
     if devices is not None:
         env["CUDA_VISIBLE_DEVICES"] = devices
     env.update(plan.env)
-    root = store.root.absolute()
     env.update(
-        SPOOLQ_SPOOL=str(root),
+        SPOOLQ_SPOOL=str(layout.root),
         SPOOLQ_JOB_ID=running.stem.uuid,
-        SPOOLQ_RUN_DIR=str(root / run.path.relative_to(store.root)),
-        SPOOLQ_OUTPUT=str(root / run.partial.relative_to(store.root)),
+        SPOOLQ_RUN_DIR=str(run.path),
+        SPOOLQ_OUTPUT=str(run.partial),
         SPOOLQ_ATTEMPT=str(attempt),
         SPOOLQ_SLOT=running.claim.slot,
     )
     env[MARK] = str(running)
-    return env
+    return env, [name for name in base if (name in gone or name.startswith("SPOOLQ_")) and name not in env]

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +30,9 @@ class Disk:
 
     durable: bool = True
     step: Callable[[str, Path], None] = _silent
+    #: Whether `sync_soon` may wait for the next `sync_directory`, as a runner's may.
+    group: bool = False
+    owed: list[Path] = field(default_factory=list)
 
     def write_new(self, path: Path, data: bytes, mode: int = 0o644) -> os.stat_result:
         """Create *path* with *data*, on disk when it returns; FileExistsError if it is there. Returns its fstat.
@@ -75,10 +78,11 @@ class Disk:
         source.rename(target)
 
     def sync_directory(self, *directories: Path) -> None:
-        """Fsync directories, in order. EINVAL and ENOSYS (some FUSE) mean that there is nothing to do."""
+        """Fsync what is owed and *directories*, in order. EINVAL and ENOSYS (some FUSE) mean that nothing is to do."""
+        due, self.owed = dict.fromkeys([*self.owed, *directories]), []
         if not self.durable:
             return
-        for directory in directories:
+        for directory in due:
             self.step("fsync", directory)
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -88,6 +92,13 @@ class Disk:
                     raise
             finally:
                 os.close(fd)
+
+    def sync_soon(self, *directories: Path) -> None:
+        """Fsync directories, or owe it when `group` is set: one commit of the journal then does for several moves."""
+        if self.group:
+            self.owed.extend(directories)
+        else:
+            self.sync_directory(*directories)
 
     def append_line(self, path: Path, line: bytes, *, sync: bool = False) -> None:
         """Append *line* in one write, creating *path*; *sync* puts it on disk before the call returns.

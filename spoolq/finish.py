@@ -51,18 +51,27 @@ def finish(
     except LockTimeout:
         store.disk.unlink(final)
         raise
-    store.disk.sync_directory(target.parent, source.parent)
+    # CRASH: a power cut before this is done finds the claim as before, and the .final, which the recovery uses.
+    store.disk.sync_soon(target.parent, source.parent)
     store.disk.unlink(store.layout.beat(running))
 
 
 def _write_final(store: Store, final: Path, record: dict[str, Any]) -> None:
+    data = dump(record)
+    try:
+        store.disk.write_new(final, data)
+    except FileExistsError:
+        _make_way(store, final)
+        store.disk.write_new(final, data)
+    store.disk.sync_directory(final.parent)
+
+
+def _make_way(store: Store, final: Path) -> None:
     try:
         store.disk.unlink(final)  # of an earlier try of ours that the disk refused
     except OSError:
         # A directory, or another user's file: somebody who may write in .tmp/ guessed the name.
         store.disk.rename(final, store.layout.temporary(f"{token(8)}.obstacle"))
-    store.disk.write_new(final, dump(record))
-    store.disk.sync_directory(final.parent)
 
 
 def _commit(store: Store, source: Path, target: Path, running: Running, record: dict[str, Any]) -> None:

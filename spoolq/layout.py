@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from spoolq.names import SUFFIX, Running, Stem
 from spoolq.transitions import State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunDir:
     """The folder of one job's runs: log, history, output, ends."""
 
     path: Path
 
-    @property
+    @cached_property
     def log(self) -> Path:
         """What the evaluation of the newest attempt printed."""
         return self.path / "log.txt"
@@ -24,17 +25,17 @@ class RunDir:
         """The log of an earlier attempt."""
         return self.path / f"log.{attempt}.txt"
 
-    @property
+    @cached_property
     def history(self) -> Path:
         """One JSON line an event."""
         return self.path / "history.jsonl"
 
-    @property
+    @cached_property
     def output(self) -> Path:
         """The published output: complete, or absent."""
         return self.path / "output"
 
-    @property
+    @cached_property
     def partial(self) -> Path:
         """Where the evaluation writes until it has succeeded."""
         return self.path / "output.partial"
@@ -60,70 +61,74 @@ class RunDir:
         return self.path / f"submitted.{nonce}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """The tree under one root."""
 
     root: Path
 
-    @property
+    @cached_property
     def settings(self) -> Path:
         """The operator's settings."""
         return self.root / "spoolq.toml"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """The advisory lock of multi-step moves."""
         return self.root / ".lock"
 
-    @property
+    @cached_property
     def tmp(self) -> Path:
         """Where files are written before they are renamed into place."""
         return self.root / ".tmp"
 
-    @property
+    @cached_property
     def runs(self) -> Path:
         """The run folders, one a KEY."""
         return self.root / "runs"
 
-    @property
+    @cached_property
     def control(self) -> Path:
         """Requests to whoever runs."""
         return self.root / "control"
 
-    @property
+    @cached_property
     def pools(self) -> Path:
         """Resource pools and their leases."""
         return self.root / "pools"
 
-    @property
+    @cached_property
     def paused(self) -> Path:
         """Its presence stops runners from claiming."""
         return self.control / "paused.json"
 
     def state(self, state: State) -> Path:
         """The directory that is a state."""
-        return self.root / state.value
+        return self._states[state]
+
+    @cached_property
+    def _states(self) -> dict[State, Path]:
+        return {state: self.root / state.value for state in State}
 
     def queued(self, stem: Stem) -> Path:
         """The file of a queued job."""
-        return self.root / "queued" / f"{stem}{SUFFIX}"
+        return self._states[State.QUEUED] / f"{stem}{SUFFIX}"
 
     def drop(self, name: str) -> Path:
         """A dropped file under the name that it came with."""
-        return self.root / "queued" / name
+        return self._states[State.QUEUED] / name
 
     def running(self, running: Running) -> Path:
         """The file of a claimed job."""
-        return self.root / "running" / f"{running}{SUFFIX}"
+        return self._states[State.RUNNING] / f"{running}{SUFFIX}"
 
     def beat(self, running: Running) -> Path:
         """The file whose mtime is the last heartbeat; the runner's own, so that its user may touch it."""
-        return self.root / "running" / f".{running}.beat"
+        return self._states[State.RUNNING] / f".{running}.beat"
 
     def terminal(self, state: State, key: str) -> Path:
         """The file of an ended job."""
-        return self.root / state.value / f"{key}{SUFFIX}"
+        return self._states[state] / f"{key}{SUFFIX}"
 
     def temporary(self, name: str) -> Path:
         """A file on its way into the tree."""

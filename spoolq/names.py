@@ -121,7 +121,7 @@ def format_stamp(when: datetime) -> str:
 
 def parse_stamp(stamp: str) -> datetime:
     """The aware UTC datetime of a stamp; raises ValueError for a day that does not exist."""
-    return datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC)
+    return datetime.fromisoformat(stamp)
 
 
 def _stem(match: re.Match[str], prefix: str = "") -> Stem | None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import socket
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All that the shim must know to run one evaluation; paths absolute, times in seconds, None for no limit."""
+    """All that the shim must know to run one evaluation; paths absolute, times in seconds, None for no limit.
+
+    The evaluation's environment is the shim's, which is the runner's, without the names *unset* and with *env*.
+    """
 
     nonce: str
     argv: list[str]
     cwd: str
     env: dict[str, str]
+    unset: list[str]
     log: str
     end: str
     running: str
@@ -27,6 +30,12 @@ class Order:
     stop_signal: int
     heartbeat: float
     heartbeat_timeout: float
+    #: When the claim was asked for, on the monotonic clock of this host.
+    claimed: float
+
+    def document(self) -> dict[str, Any]:
+        """The order as it is sent."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(slots=True)
@@ -43,12 +52,26 @@ class End:
     peak_memory_mib: float | None = None
     leftovers: int = 0
 
+    def document(self) -> dict[str, Any]:
+        """The end as it is sent and written down."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 class Link:
-    """The runner's end of the socket to its shim."""
+    """A shim, started to keep the descriptor *slot_lock* open, and the runner's end of the socket to it.
 
-    def __init__(self, pid: int, sock: socket.socket) -> None:
-        self.pid, self.sock = pid, sock
+    The shim is a program of its own, not a fork of the runner: what it forks for each evaluation stays small.
+    """
+
+    def __init__(self, slot_lock: int) -> None:
+        import subprocess
+
+        self.sock, theirs = socket.socketpair()
+        with theirs:
+            kept = (theirs.fileno(), slot_lock)
+            argv = [sys.executable, "-m", "spoolq.shim", *map(str, kept)]
+            self._shim = subprocess.Popen(argv, pass_fds=kept, start_new_session=True)
+        self.pid = self._shim.pid
         self._buffer = b""
 
     def send(self, **message: Any) -> None:
@@ -69,5 +92,4 @@ class Link:
     def close(self) -> None:
         """Let the shim go, and wait until it has: after that the slot is free as far as it is concerned."""
         self.sock.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self._shim.wait()

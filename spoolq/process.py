@@ -1,25 +1,18 @@
-"""Processes of an evaluation: start one in its own session, tell it apart from others, find and kill all it started."""
+"""Processes of an evaluation: tell one apart from others, find and kill all that it started."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
 import signal
-import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_RESET = (
-    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGCHLD,
-    signal.SIGUSR1, signal.SIGUSR2, signal.SIGXFSZ, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
-)  # fmt: skip
 
 
 @cache
@@ -38,52 +31,6 @@ def die_with_parent(parent: int) -> None:
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # RACE: the parent died between the fork and the prctl
         os._exit(127)
-
-
-def spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: int) -> int:
-    """Start *argv* in a session of its own, stdin empty, stdout and stderr straight into the descriptor *log*.
-
-    Returns its pid once the program runs; raises OSError when it could not be started. The caller must be
-    single-threaded. The child dies with the caller, and signals are as a login shell would give them: a runner started
-    by `nohup` or `&` has SIGINT ignored, which an evaluation would inherit.
-    """
-    _libc()  # loaded before the fork, not after
-    parent = os.getpid()
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        _become(argv, cwd, env, log, writer, parent)
-    os.close(writer)
-    try:
-        report = os.read(reader, 4096)
-    finally:
-        os.close(reader)
-    if not report:
-        return pid
-    os.waitpid(pid, 0)
-    code, at_cwd = struct.unpack("ii", report)
-    raise OSError(code, os.strerror(code), str(cwd) if at_cwd else argv[0])
-
-
-def _become(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: int, report: int, parent: int) -> NoReturn:
-    in_cwd = 1
-    try:
-        os.setsid()
-        die_with_parent(parent)
-        for number in _RESET:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir(cwd)
-        in_cwd = 0
-        os.execvpe(argv[0], list(argv), env)
-    except OSError as error:
-        os.write(report, struct.pack("ii", error.errno or errno.EIO, in_cwd))
-    except BaseException:
-        os.write(report, struct.pack("ii", errno.EINVAL, in_cwd))
-    os._exit(127)
 
 
 def start_time(pid: int) -> int | None:
@@ -126,11 +73,25 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def children(spare: Iterable[int] = ()) -> list[int]:
-    """All descendants of this process but *spare*, whatever session they are in."""
+    """All descendants of this process but *spare*, whatever session they are in. The caller must be a subreaper."""
+    spared = set(spare)
+    if spared.issuperset(_own_children()):
+        return []
     import psutil
 
-    spared = set(spare)
     return [child.pid for child in psutil.Process().children(recursive=True) if child.pid not in spared]
+
+
+def _own_children() -> list[int]:
+    """The children of this process, which must be single-threaded, dead ones too until they are reaped.
+
+    A subreaper's list is never empty while anything of an ended evaluation lives, and shrinks only by its own wait(2),
+    so one read of it is true (proc(5), ``task/TID/children``). A kernel without that file makes psutil look.
+    """
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()]
+    except FileNotFoundError:
+        return [-1]
 
 
 def marked(mark: str, session: int | None, session_start: int | None) -> list[int]:

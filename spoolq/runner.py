@@ -7,35 +7,27 @@ the socket closes it finishes the job in hand and ends.
 from __future__ import annotations
 
 import contextlib
-import heapq
 import os
 import select
 import signal
 import socket
 import sys
 import time
-from collections import deque
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spoolq import control, history, process, shim
-from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, reject
+from spoolq import control, history, process
+from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, owner, reject
 from spoolq.claims import Claimed, back, claim
 from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
 from spoolq.lock import holder, lock_directory, try_lock
-from spoolq.names import Stem, parse_queued
 from spoolq.orders import Link
 from spoolq.plain import one_line
 from spoolq.recover import claims_of, recover
 from spoolq.requests import Job
 from spoolq.store import Store
-from spoolq.transitions import State
+from spoolq.upcoming import Upcoming
 
-#: How many of the queue's first names are kept between two scans.
-_KEEP = 4096
-#: A rescan that a wake-up asks for may cost this share of the time.
-_SCAN_SHARE = 0.05
 #: How often a slot that somebody holds is asked for, in seconds.
 _LOCK_POLL_S = 0.25
 #: What a runner says to its watcher when the queue is empty for it.
@@ -47,14 +39,15 @@ class Runner:
 
     def __init__(self, store: Store, slot: str, devices: str | None, watcher: socket.socket) -> None:
         self.store, self.slot, self.devices = store, slot, devices
+        store.disk.group = True
         self.watcher: socket.socket | None = watcher
         watcher.setblocking(False)
-        self.queue: deque[Stem] = deque()
-        self.stale = True
-        self.scan_cost, self.scanned_at = 0.0, float("-inf")
+        self.upcoming = Upcoming(store)
+        self.heard = b""
         self.stops = 0
         self.recover_at = float("inf")
         self.link: Link | None = None
+        self.owner: dict[str, Any] = {}
         self.slot_lock = -1
         self.woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -74,20 +67,36 @@ class Runner:
         """Take the slot, recover what its last holder left, then serve until told to stop."""
         if not self._take_slot():
             return
-        self.link = shim.start((self.slot_lock,))
+        self._start_shim()
         self._recover()
         while not self.stops and self.watcher is not None:
             try:
                 if not self._turn():
+                    self._sync_owed()
                     self._tell_idle()
                     self._wait(self.store.poll)
             except EOFError:
                 self._replace_shim()
-        self.link.close()
+        self._sync_owed()
+        if self.link is not None:
+            self.link.close()
+
+    def _sync_owed(self) -> None:
+        """Put the end of the last job on disk: no claim follows that would do it."""
+        try:
+            self.store.disk.sync_directory()
+        except OSError as error:
+            self.say(
+                f"cannot sync {self.store.root}: {error.strerror or error}. Its last end may not survive a power cut."
+            )
+
+    def _start_shim(self) -> None:
+        self.link = Link(self.slot_lock)
+        self.owner = owner(self.link.pid)
 
     def _recover(self) -> None:
         """Recover this slot's claims; what the disk refused now is tried again a second later."""
-        self.queue.clear()  # what goes back has its old place, before those that we have read ahead
+        self.upcoming.forget()  # what goes back has its old place, before those that we have read ahead
         self.recover_at = time.monotonic() + 1.0 if recover(self.store, self.slot, self.say) else float("inf")
 
     def _take_slot(self) -> bool:
@@ -141,12 +150,12 @@ class Runner:
         if self.link is not None and self.link.sock.fileno() in ready:
             return self.link.receive()
         if not ready:
-            self.stale = True  # the timer: the scan is the truth
+            self.upcoming.stale = True  # the timer: the scan is the truth
         return []
 
     def _hear_watcher(self, watcher: socket.socket) -> None:
         try:
-            said = watcher.recv(4096)
+            said = watcher.recv(1 << 16)
         except BlockingIOError:
             return
         except OSError:
@@ -154,7 +163,10 @@ class Runner:
         if not said:
             watcher.close()
             self.watcher = None
-        self.stale = True
+        self.upcoming.stale = True
+        *names, self.heard = (self.heard + said).split(b"\0")
+        for name in names:
+            self.upcoming.hint(name.decode("ascii", "replace"))
 
     def _turn(self) -> bool:
         """Claim and run one job; False when there is nothing to claim."""
@@ -173,24 +185,11 @@ class Runner:
         return True
 
     def _claim_next(self) -> Claimed | None:
-        if self.stale and time.monotonic() - self.scanned_at >= self.scan_cost / _SCAN_SHARE:
-            self.queue.clear()
-        while True:
-            if not self.queue and not self._scan():
-                return None
-            claimed = claim(self.store, self.queue.popleft(), self.slot, self.say)
+        while (stem := self.upcoming.next()) is not None:
+            claimed = claim(self.store, stem, self.slot, self.say)
             if claimed is not None:
                 return claimed
-
-    def _scan(self) -> bool:
-        """Read the queue's first names; a listing costs in proportion to its depth, so it is not done for every job."""
-        began = time.monotonic()
-        self.stale = False
-        names = heapq.nsmallest(_KEEP, (n for n in self.store.names(State.QUEUED) if n.endswith(".json")))
-        self.queue.extend(stem for name in names if (stem := parse_queued(name)))
-        self.scanned_at = time.monotonic()
-        self.scan_cost = self.scanned_at - began
-        return bool(self.queue)
+        return None
 
     def _run(self, claimed: Claimed) -> None:
         try:
@@ -210,7 +209,7 @@ class Runner:
             return
         assert self.link is not None
         try:
-            self.link.send(do="start", order=asdict(ordered))
+            self.link.send(do="start", order=ordered.document())
             self.say(f"started {attempt.short} {job.recipe.name} (attempt {attempt.number})")
             end = self._follow(attempt)
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -218,7 +217,7 @@ class Runner:
             return
         verdict = conclude(self.store, attempt, end_from(end), self.say, lambda: bool(self.stops))
         if verdict is None:
-            self.queue.clear()
+            self.upcoming.forget()
         else:
             self.say(f"{verdict.state} {attempt.short}: {verdict.outcome}")
 
@@ -226,14 +225,14 @@ class Runner:
         """Make the claim an attempt; None when the disk refused, and the job went back."""
         assert self.link is not None
         try:
-            return open_attempt(self.store, claimed, job, self.link.pid)
+            return open_attempt(self.store, claimed, job, self.owner)
         except OSError as error:
             self.say(f"cannot start {claimed.running.stem.uuid[:8]}: {error.strerror or error}. It goes back.")
         with contextlib.suppress(OSError):  # a disk that refused the claim's line has none to take back either
             nonce = claimed.running.claim.nonce
             history.record(self.store, claimed.running.stem.key, "requeued", nonce=nonce, started=False)
         back(self.store, claimed.running, self.say)
-        self.queue.clear()
+        self.upcoming.forget()
         self._wait(1.0)
         return None
 
@@ -278,7 +277,7 @@ class Runner:
         self.link.close()
         self.link = None
         self._recover()
-        self.link = shim.start((self.slot_lock,))
+        self._start_shim()
 
 
 def main(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The shim: a fork of the slot's runner, parent of its evaluations, which outlives a killed runner.
+"""The shim: one a slot, started by its runner, parent of its evaluations, which outlives a killed runner.
 
 It holds the slot's lock, takes orders over a socket, starts the evaluation, keeps its time limit, beats its heart,
 reaps all that it leaves, writes how it ended to ``runs/KEY/end.NONCE.json``, and tells the runner. It judges nothing.
@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,7 +27,8 @@ from typing import Any, NoReturn
 from spoolq import process
 from spoolq.beat import FENCED, Beater
 from spoolq.files import Disk
-from spoolq.orders import End, Link, Order
+from spoolq.orders import End, Order
+from spoolq.spawn import Program, Ready, TooLate
 
 _RETRY_S = 1.0
 
@@ -45,28 +46,9 @@ class _Evaluation:
     beaters: list[int] = field(default_factory=list)
 
 
-def start(keep: tuple[int, ...]) -> Link:
-    """Fork a shim that keeps the descriptors *keep* (the slot's lock) open; the caller must be single-threaded."""
-    ours, theirs = socket.socketpair()
-    gc.freeze()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            _Shim(theirs, keep).serve()
-        except BaseException as error:
-            os.write(2, f"spoolq: the shim died: {type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(70)
-    theirs.close()
-    return Link(pid, ours)
-
-
 class _Shim:
-    def __init__(self, sock: socket.socket, keep: tuple[int, ...]) -> None:
-        os.setsid()
+    def __init__(self, sock: socket.socket) -> None:
         process.become_subreaper()
-        _close_others({0, 1, 2, sock.fileno(), *keep})
         self.sock: socket.socket | None = sock
         self.buffer = b""
         self.now: _Evaluation | None = None
@@ -76,6 +58,7 @@ class _Shim:
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, self._on_term)
+        self.ready: Ready | None = Ready()
 
     def _on_term(self, _number: int, _frame: object) -> None:
         self.told_to_stop = True
@@ -88,7 +71,9 @@ class _Shim:
                 self._stop("signal")
             if self.now is not None:
                 self._limits(self.now)
-                self._reap(self.now)
+            self._reap()
+            if self.ready is None and self.now is None:
+                self.ready = Ready()
         os._exit(0)
 
     def _wait(self) -> None:
@@ -140,18 +125,27 @@ class _Shim:
     def _start(self, order: Order) -> None:
         end = End(order.nonce, started_at=_utc_now())
         try:
-            log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            try:
-                pid = process.spawn(order.argv, Path(order.cwd), order.env, log)
-            finally:
-                os.close(log)
+            pid = self._launch(order)
+        except TooLate:
+            end.stopped = "fenced"
+            self._finish(order, end, None)
         except OSError as error:
             end.could_not_start = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             self._finish(order, end, None)
-            return
-        now = time.monotonic()
-        self.now = _Evaluation(order, end, pid, began=now, last_beat=now, beat_from=now + order.heartbeat)
-        self._say(event="started", nonce=order.nonce, pid=pid, start_time=process.start_time(pid))
+        else:
+            # The heart counts from the claim, as others do: the start may have hung in a dead file system.
+            beat_from = order.claimed + order.heartbeat
+            self.now = _Evaluation(order, end, pid, time.monotonic(), last_beat=order.claimed, beat_from=beat_from)
+            self._say(event="started", nonce=order.nonce, pid=pid, start_time=process.start_time(pid))
+
+    def _launch(self, order: Order) -> int:
+        program = Program(order.argv, order.cwd, order.log, order.env, order.unset)
+        deadline = order.claimed + order.heartbeat_timeout / 2
+        ready, self.ready = self.ready or Ready(), None
+        try:
+            return ready.start(program, deadline)
+        except BrokenPipeError:  # it was killed while it waited
+            return Ready().start(program, deadline)
 
     def _say(self, **message: Any) -> None:
         if self.sock is not None:
@@ -201,23 +195,44 @@ class _Shim:
     def _kill(self, now: _Evaluation) -> None:
         now.kill_at = float("inf")
         process.signal_group(now.pid, signal.SIGKILL)
-        process.kill_all(lambda: [pid for pid in process.children(now.beaters) if not _reap_one(pid, now)])
+        process.kill_all(self._leftovers)
 
-    def _reap(self, now: _Evaluation) -> None:
+    def _reap(self) -> None:
         """Collect the dead; when the evaluation itself is among them, end all that it left behind."""
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            _note(now, pid, status, usage)
-        if now.end.exit_code is None and now.end.signal is None:
+        self._collect()
+        now = self.now
+        if now is None or (now.end.exit_code is None and now.end.signal is None):
             return
-        now.end.leftovers = process.kill_all(lambda: _leftovers(now))
+        now.end.leftovers = process.kill_all(self._leftovers)
         self.now = None
         self._finish(now.order, now.end, now.beater)
+
+    def _leftovers(self) -> list[int]:
+        """What the evaluation left alive: as the subreaper we are the parent of all of it."""
+        self._collect()
+        return process.children(self._spared())
+
+    def _collect(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (dead := os.wait4(-1, os.WNOHANG))[0]:
+                self._note(*dead)
+
+    def _note(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
+        now = self.now
+        if self.ready is not None and pid == self.ready.pid:
+            self.ready.close()
+            self.ready = None
+        elif now is not None and now.beater is not None and pid == now.beater.pid:
+            now.beater.alive = False
+        elif now is not None and pid == now.pid:
+            code = os.waitstatus_to_exitcode(status)
+            now.end.exit_code, now.end.signal = (code, None) if code >= 0 else (None, -code)
+            now.end.peak_memory_mib = round(usage.ru_maxrss / 1024, 1)
+
+    def _spared(self) -> list[int]:
+        """Our own children, which are none of the evaluation's."""
+        beaters = self.now.beaters if self.now else []
+        return [*beaters, self.ready.pid] if self.ready else beaters
 
     def _finish(self, order: Order, end: End, beater: Beater | None) -> None:
         end.ended_at = _utc_now()
@@ -225,7 +240,7 @@ class _Shim:
             beater = self._write_end(order, end, beater)
         if beater is not None:  # only now: until the end is on disk nobody may take us for dead
             beater.stop()
-        self._say(event="ended", **asdict(end))
+        self._say(event="ended", **end.document())
 
     def _write_end(self, order: Order, end: End, beater: Beater | None) -> Beater | None:
         """Put the end on disk, however long the disk refuses: without it the evaluation would be run again.
@@ -237,10 +252,13 @@ class _Shim:
             disk = Disk(durable=self.sock is None)
             temporary = path.with_name(f".{path.name}.tmp")
             try:
-                disk.unlink(temporary)
-                disk.write_new(temporary, json.dumps(asdict(end)).encode())
+                disk.write_new(temporary, json.dumps(end.document()).encode())
                 disk.rename(temporary, path)
                 return beater
+            except FileExistsError:  # of an earlier try
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+                    continue
             except OSError as error:
                 if error.errno == errno.ENOENT and not path.parent.parent.exists():
                     return beater  # the whole spool is gone; there is nothing left to protect
@@ -252,49 +270,27 @@ class _Shim:
             select.select([], [], [], _RETRY_S)
 
 
-def _note(now: _Evaluation, pid: int, status: int, usage: resource.struct_rusage) -> None:
-    if now.beater is not None and pid == now.beater.pid:
-        now.beater.alive = False
-    if pid != now.pid:
-        return
-    code = os.waitstatus_to_exitcode(status)
-    now.end.exit_code, now.end.signal = (code, None) if code >= 0 else (None, -code)
-    now.end.peak_memory_mib = round(usage.ru_maxrss / 1024, 1)
-
-
-def _reap_one(pid: int, now: _Evaluation) -> bool:
-    """Reap *pid* if it is our dead child; True when it is gone."""
-    try:
-        done, status, usage = os.wait4(pid, os.WNOHANG)
-    except ChildProcessError:
-        return not Path(f"/proc/{pid}").exists()
-    if done:
-        _note(now, pid, status, usage)
-    return bool(done)
-
-
-def _leftovers(now: _Evaluation) -> list[int]:
-    """What the evaluation left alive. As the subreaper we are the parent of all of it; no child at all is the rule."""
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return []
-        if pid == 0:
-            return process.children(now.beaters)
-        _note(now, pid, status, usage)
-
-
-def _close_others(keep: set[int]) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in keep:
-            with contextlib.suppress(OSError):
-                os.close(int(name))
-
-
 def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 if sys.platform != "linux":  # pragma: no cover
     raise ImportError("spoolq runs evaluations on Linux only: it needs subreapers and /proc. Submit from anywhere.")
+
+
+def main(argv: list[str]) -> NoReturn:
+    """`python -m spoolq.shim SOCKET SLOT_LOCK`: two descriptors; the lock is held by being open."""
+    sock, slot_lock = map(int, argv)
+    for fd in (sock, slot_lock):
+        os.set_inheritable(fd, False)
+    gc.freeze()
+    try:
+        _Shim(socket.socket(fileno=sock)).serve()
+    except BaseException as error:
+        os.write(2, f"spoolq: the shim died: {type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(70)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -47,6 +47,11 @@ class Store:
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
 
     @cached_property
+    def absolute(self) -> Layout:
+        """The same tree by absolute paths, as an evaluation is told them."""
+        return self.layout if self.root.is_absolute() else Layout(self.root.absolute())
+
+    @cached_property
     def network(self) -> bool:
         """Whether other hosts may change this spool without inotify hearing of it."""
         return is_network(self.root)

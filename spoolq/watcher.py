@@ -47,7 +47,7 @@ class Watcher:
     def __init__(self, store: Store, slots: Mapping[str, str | None], *, drain: bool = False) -> None:
         self.store, self.slots, self.drain = store, dict(slots), drain
         self.woken, self.waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.watch = Watch([store.layout.state(State.QUEUED), store.layout.control], self.waker)
+        self.watch = Watch([store.layout.state(State.QUEUED), store.layout.control], self._arrived)
         self.admission = Admission(store, self._check, self.say)
         self.sweep = Sweep(store, frozenset(slots), self.say)
         self.children: dict[str, _Child] = {}
@@ -55,7 +55,11 @@ class Watcher:
         self.delays: dict[str, float] = {}
         self.stops = self.passed_on = 0
         self.sweep_at = 0.0
-        self.heard = False
+        self.drop_box = str(store.layout.state(State.QUEUED))
+        #: Something arrived that the admission must look at; else it looks when `look_at` has come.
+        self.strange = True
+        self.look_at = 0.0
+        self.missed = False
         self.fault = ""
         self.watch_fault: str | None = None
         self.watched = False
@@ -84,6 +88,20 @@ class Watcher:
     def _on_stop(self, _number: int, _frame: object) -> None:
         self.stops += 1
 
+    def _arrived(self, path: str) -> None:
+        """Wake the runners, and ourselves. RACE: this is the observer's thread: it sets a flag, sends, cannot raise.
+
+        The runners hear the name here and not after our turn: what came under its STEM needs none.
+        """
+        directory, name = os.path.split(path)
+        if directory == self.drop_box and self.admission.concerns(name):
+            self.strange = True
+        for child in tuple(self.children.values()):
+            with contextlib.suppress(OSError):  # full: it is awake; closed: it is dead
+                child.sock.send(os.fsencode(name) + b"\0")
+        with contextlib.suppress(OSError):  # full: we are awake
+            os.write(self.waker, b"w")
+
     def _keep_watch(self) -> None:
         """Start the watch, or another one when it has died; says so when that changes."""
         if self.watch.healthy() or self.stops:
@@ -94,7 +112,7 @@ class Watcher:
         elif fault is None and self.watched:
             self.say("the watch had died, or its directory was replaced; watching again")
         self.watch_fault, self.watched = fault, True
-        self.heard = True
+        self.strange = self.missed = True
 
     def _turn(self) -> bool:
         """Look at everything once; False when there is nobody left to wait for."""
@@ -109,14 +127,20 @@ class Watcher:
             if str(error) != self.fault:
                 self.fault = str(error)
                 self.say(self.fault)
+            self.strange = True
         return bool(self.children) or not self.stops
 
     def _look(self) -> None:
         errands.turn(self.store, self.say)
         if self.stops:
             return
-        self.admission.turn()
-        if time.monotonic() >= self.sweep_at:
+        now = time.monotonic()
+        if self.strange or now >= self.look_at:
+            self.strange = False  # RACE: before the look, so that what arrives during it is looked at, too
+            self.admission.turn()
+            resting = self.admission.next_look()
+            self.look_at = now + (self.store.poll if resting is None else min(resting, self.store.poll))
+        if now >= self.sweep_at:
             self._sweep()
         if self.drain and self._drained():
             self.stops = 1
@@ -178,12 +202,13 @@ class Watcher:
         self.children[slot] = _Child(process, ours, time.monotonic())
 
     def _wake_runners(self) -> None:
-        if not self.heard:
+        """On the timer: what arrived was told when it did."""
+        if not self.missed:
             return
-        self.heard = False
+        self.missed = False
         for child in self.children.values():
             with contextlib.suppress(OSError):  # full: it is awake; broken: it is dead, which the next turn sees
-                child.sock.send(b"w")
+                child.sock.send(b"\0")
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -192,7 +217,7 @@ class Watcher:
         for fd in listening:
             poll.register(fd, select.POLLIN)
         ready = [fd for fd, _ in poll.poll(self._patience() * 1000)]
-        self.heard = self.woken in ready or not ready
+        self.missed = self.missed or not ready
         if self.woken in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.woken, 65536)
@@ -208,9 +233,7 @@ class Watcher:
         """Seconds until something is due."""
         poll = min(self.store.poll, _UNWATCHED_POLL_S) if self.watch_fault or self.fault else self.store.poll
         due = [poll, max(0.0, self.sweep_at - time.monotonic())]
-        resting = self.admission.next_look()
-        if resting is not None:
-            due.append(resting)
+        due.append(max(0.0, self.look_at - time.monotonic()))
         due.extend(max(0.0, at - time.monotonic()) for at in self.restart_at.values())
         if self.drain or self.stops:
             due.append(_DRAIN_POLL_S)

@@ -12,7 +12,9 @@ RUNNING = parse_running("20261120T120730.123456Z-1b4e28ba-2fa1-4d2b-883f-0016d3c
 
 def _build(store, base, plan=None, devices="0", **settings):
     plan = plan or Plan(["true"], Path("/"))
-    return environment.build(store, dataclasses.replace(store.settings, **settings), base, plan, RUNNING, 2, devices)
+    settings = dataclasses.replace(store.settings, **settings)
+    env, unset = environment.build(store, settings, base, plan, RUNNING, 2, devices)
+    return {**{name: value for name, value in base.items() if name not in unset}, **env}
 
 
 def test_what_a_launcher_left_is_gone_and_the_rest_stays(store):

@@ -300,3 +300,22 @@ def test_what_may_not_be_read_is_an_error(public_store):
     path.write_text("1")
     path.chmod(0)
     assert without_rights(lambda: read_regular(path, 10)).startswith("PermissionError")
+
+
+def test_a_directory_that_may_be_synced_soon_is_synced_at_once_or_with_the_next_one(tmp_path):
+    # Given a disk of a runner, and one of anybody else
+    steps = []
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    for directory in (one, two, three):
+        directory.mkdir()
+    alone = Disk(step=lambda step, path: steps.append((step, path.name)))
+    runners = Disk(step=lambda step, path: steps.append((step, path.name)), group=True)
+    # When each may sync two soon
+    alone.sync_soon(one, two)
+    runners.sync_soon(one, two)
+    # Then the one has, and the other does with its next: what was owed first, each once, and nothing is left
+    assert steps == [("fsync", "one"), ("fsync", "two")]
+    steps.clear()
+    runners.sync_directory(two, three)
+    runners.sync_directory()
+    assert steps == [("fsync", "one"), ("fsync", "two"), ("fsync", "three")]

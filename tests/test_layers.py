@@ -46,6 +46,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "results",
         "runner",
         "shim",
+        "spawn",
+        "upcoming",
         "status",
         "sweep",
         "watch",

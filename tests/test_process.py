@@ -1,65 +1,12 @@
-"""Starting, telling apart and ending processes; all real."""
+"""Telling processes apart and ending them; all real."""
 
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 from spoolq import process
 from tests.spooltest.waiting import wait_for
-
-
-@pytest.fixture
-def log(tmp_path):
-    fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    yield fd
-    os.close(fd)
-
-
-def test_spawn_runs_the_program_in_its_own_session_with_its_output_in_the_log(tmp_path, log):
-    # When a program is started
-    pid = process.spawn(["sh", "-c", "pwd; echo err >&2; echo $NAME"], tmp_path, {"NAME": "v", "PATH": os.defpath}, log)
-    session = os.getsid(pid)
-    _, status = os.waitpid(pid, 0)
-    # Then it led a session, stood in the directory, and both streams are in the log
-    assert session == pid and os.waitstatus_to_exitcode(status) == 0
-    assert (tmp_path / "log").read_text() == f"{tmp_path}\nerr\nv\n"
-
-
-@pytest.mark.parametrize(("argv", "cwd", "named"), [
-    (["/does/not/exist"], "/", "/does/not/exist"),
-    (["no-such-program"], "/", "no-such-program"),
-    (["true"], "/does/not/exist", "/does/not/exist"),
-    (["/etc/passwd"], "/", "/etc/passwd"),
-])  # fmt: skip
-def test_what_cannot_be_started_is_an_oserror_that_names_the_culprit(log, argv, cwd, named):
-    with pytest.raises(OSError) as caught:
-        process.spawn(argv, Path(cwd), {"PATH": os.defpath}, log)
-    assert caught.value.filename == named
-    # And there is no child left
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-
-
-def test_the_child_dies_with_its_parent(tmp_path):
-    # Given a parent that spawns a sleeper
-    program = (
-        "import os,sys; from pathlib import Path; from spoolq import process;"
-        "fd=os.open(sys.argv[1], os.O_WRONLY|os.O_CREAT);"
-        "print(process.spawn(['sleep','600'], Path('/'), {'PATH': os.defpath}, fd), flush=True); sys.stdin.read()"
-    )
-    argv = [sys.executable, "-c", program, str(tmp_path / "log")]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
-        pid = int(parent.stdout.readline())
-        started = process.start_time(pid)
-        assert process.is_alive(pid, started, process.boot_id())
-        # When the parent is killed
-        parent.kill()
-    # Then so is the sleeper
-    wait_for(lambda: not process.is_alive(pid, started, process.boot_id()))
 
 
 def test_a_process_is_its_pid_its_start_and_its_boot():
@@ -107,3 +54,20 @@ def test_signal_group_reaches_the_whole_group_and_is_silent_about_a_dead_one():
         process.signal_group(leader.pid, signal.SIGKILL)
     assert leader.returncode == -signal.SIGKILL
     process.signal_group(leader.pid, signal.SIGTERM)
+
+
+def test_children_of_a_subreaper_are_all_that_its_children_started_and_are_empty_when_all_are_gone():
+    # Given a subreaper whose child starts a daemon of its own session, and goes
+    program = (
+        "import os, subprocess; from spoolq import process; process.become_subreaper();"
+        "spared = subprocess.Popen(['sleep', '600']);"
+        "print(process.children([spared.pid]));"
+        "subprocess.run(['sh', '-c', 'setsid sleep 600 & sleep 0.05']);"
+        "left = process.children([spared.pid]); print(len(left));"
+        "find = lambda: [p for p in process.children([spared.pid]) if not os.waitpid(p, os.WNOHANG)[0]];"
+        "print(process.kill_all(find));"
+        "print(process.children([spared.pid])); spared.kill(); spared.wait()"
+    )
+    # When it looks, it finds the daemon and never the one that it spares; when that is dead, nothing
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert said.stdout.splitlines() == ["[]", "1", "1", "[]"]

@@ -14,23 +14,21 @@ from tests.spooltest.waiting import wait_for
 
 @pytest.fixture
 def watched(tmp_path):
-    """A watch on one directory, and the descriptor that it wakes."""
+    """A watch on one directory, and the paths that it was told of."""
     directory = tmp_path / "queued"
     directory.mkdir()
-    reader, writer = os.pipe2(os.O_NONBLOCK)
-    watch = Watch([directory], writer)
+    arrived = []
+    watch = Watch([directory], arrived.append)
     assert watch.start() is None
-    yield watch, directory, reader
+    yield watch, directory, arrived
     watch.stop()
-    os.close(reader)
-    os.close(writer)
 
 
-def _woken(reader):
-    try:
-        return bool(os.read(reader, 4096))
-    except BlockingIOError:
+def _woken(arrived):
+    if not arrived:
         return False
+    arrived.clear()
+    return True
 
 
 def test_the_mask_asks_for_arrivals_and_never_for_departures():
@@ -70,7 +68,7 @@ def test_every_way_of_arriving_wakes(watched, tmp_path, how):
         os.link(source, directory / "job.json")
     else:
         source.rename(directory / "job.json")
-    # Then the descriptor is written to
+    # Then it is told
     wait_for(lambda: _woken(reader))
 
 
@@ -94,14 +92,14 @@ def test_a_directory_that_is_gone_is_a_fault_in_words(watched):
     assert not watch.healthy()
 
 
-def test_a_full_pipe_never_raises_in_the_observers_thread(watched):
-    # Given a reader that does not read
-    watch, directory, reader = watched
-    # When more arrives than the pipe holds
-    for _ in range(70_000):
-        watch._wake()
-    # Then the observer lives, and still wakes when there is room
-    assert watch.healthy()
-    os.read(reader, 1 << 20)
-    (directory / "job.json").write_text("{}")
-    wait_for(lambda: _woken(reader))
+def test_the_path_that_arrived_is_told_once_and_the_directorys_own_change_is_not(watched, tmp_path):
+    # Given a file that is renamed in
+    _, directory, arrived = watched
+    (tmp_path / "source").write_text("{}")
+    (tmp_path / "source").rename(directory / "job.json")
+    # When another follows it, so that all about the first has been told
+    (tmp_path / "last").write_text("{}")
+    (tmp_path / "last").rename(directory / "last.json")
+    wait_for(lambda: str(directory / "last.json") in arrived)
+    # Then each was told once
+    assert arrived == [str(directory / "job.json"), str(directory / "last.json")]

@@ -30,7 +30,7 @@ def test_a_runner_that_has_hung_up_and_is_not_dead_yet_does_not_make_it_spin(sto
 def test_it_waits_no_longer_than_until_something_is_due(store):
     # Given a look that is due at once, a restart soon, and a drain
     watcher = Watcher(store, {}, drain=True)
-    watcher.sweep_at = time.monotonic() + 60
+    watcher.sweep_at = watcher.look_at = time.monotonic() + 60
     assert watcher._patience() == 0.5
     watcher.restart_at["all"] = time.monotonic() + 0.1
     assert 0 < watcher._patience() <= 0.1

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from spoolq import requests
-from spoolq.attempt import Attempt, open_attempt, write_verdict
+from spoolq.attempt import Attempt, open_attempt, owner, write_verdict
 from spoolq.claims import Claimed, claim
 from spoolq.find import find
 from spoolq.jobs import Entry
@@ -48,7 +48,7 @@ def claimed(store: Store, stem: Stem, slot: str = "gpu0") -> Claimed:
 
 def opened(store: Store, taken: Claimed) -> Attempt:
     """A claimed job whose claim is on record as an attempt; its owner is this process."""
-    return open_attempt(store, taken, requests.read(taken.data, taken.uid, store.settings), os.getpid())
+    return open_attempt(store, taken, requests.read(taken.data, taken.uid, store.settings), owner(os.getpid()))
 
 
 def conclude_as(store: Store, attempt: Attempt, outcome: str, **facts: Any) -> None:
