@@ -16,7 +16,7 @@ def test_a_runner_that_has_hung_up_and_is_not_dead_yet_does_not_make_it_spin(sto
     with subprocess.Popen(["sleep", "600"]) as runner:
         watcher.children["all"] = _Child(runner, ours, time.monotonic())
         # When it waits, it hears of that at once
-        watcher.sweep_at = time.monotonic() + 60
+        watcher.sweep_at = watcher.look_at = time.monotonic() + 60
         watcher._wait()
         # Then the next wait lasts until something is due
         began = time.monotonic()
