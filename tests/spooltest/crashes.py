@@ -138,23 +138,33 @@ def points_of(way: str, steps: Steps) -> int:
 
 def steps_of(root: Path, move: Move) -> Steps:
     """The file system calls that a move makes when nothing goes wrong."""
-    create(root)
-    store = open_store(root, settings=QUICK)
-    context = _between_others(store, move)[1]
+    context = prepared(root, move).context
     own = open_store(root)
     with observed(own, Steps()) as steps:
         move.act(own, context)
     return steps
 
 
-def _between_others(store: Store, move: Move) -> tuple[dict[str, Any], Any]:
-    """A job before and one after the one that is moved, and one that is done; what *prepare* returned."""
+@dataclass
+class Prepared:
+    """A spool that is ready for a move: what *prepare* returned, the other jobs, and all jobs that there are."""
+
+    context: Any
+    others: dict[str, Any]
+    known: set[str]
+
+
+def prepared(root: Path, move: Move) -> Prepared:
+    """A new spool with a job before and one after the one that is to be moved, and one that is done."""
+    create(root)
+    store = open_store(root, settings=QUICK)
     done = ended(store, submitted(store)).stem.uuid
     before = submitted(store).uuid
     context = move.prepare(store)
     after = submitted(store).uuid
     files = {job: store.layout.queued(stem_of(store, job)).read_bytes() for job in (before, after)}
-    return {"done": done, "record": record_of(store, done), "before": before, "after": after, "files": files}, context
+    others = {"done": done, "record": record_of(store, done), "before": before, "after": after, "files": files}
+    return Prepared(context, others, set(places(store)))
 
 
 def recover(root: Path) -> Store:
@@ -172,16 +182,18 @@ def recover(root: Path) -> Store:
 
 def try_point(root: Path, move: Move, way: str, step: int) -> Fate:
     """Cut *move* short at *step*, recover, and hold what must be true; returns what became of it."""
-    create(root)
-    store = open_store(root, settings=QUICK)
-    others, context = _between_others(store, move)
-    before = set(places(store))
-    fate = WAYS[way](store, step, lambda own: move.act(own, context))
-    after = recover(root)
-    found = places(after)
+    ready = prepared(root, move)
+    fate = WAYS[way](open_store(root, settings=QUICK), step, lambda own: move.act(own, ready.context))
+    hold(recover(root), move, ready, fate)
+    return fate
+
+
+def hold(after: Store, move: Move, ready: Prepared, fate: Fate) -> None:
+    """What must be true of a spool that has been recovered; AssertionError says what is not."""
+    others, found = ready.others, places(after)
     assert all(len(states) == 1 for states in found.values()), f"a job in two states: {found}"
-    fate.fresh = set(found) - before
-    target = move.judge(after, context, fate)
+    fate.fresh = set(found) - ready.known
+    target = move.judge(after, ready.context, fate)
     known = {others["done"], others["before"], others["after"]} | ({target} if target else set())
     assert set(places(after)) == known, "a job was lost, or made up"
     assert record_of(after, others["done"]) == others["record"]
@@ -190,7 +202,6 @@ def try_point(root: Path, move: Move, way: str, step: int) -> Fate:
     _as_everybody_sees_it(after)
     _in_order(after, others, target, move.last)
     _clean(after)
-    return fate
 
 
 def _as_everybody_sees_it(store: Store) -> None:
