@@ -174,8 +174,7 @@ class Admission:
     def _admit(self, name: str, status: _Status, document: Mapping[str, Any]) -> None:
         level = document.get("priority") if isinstance(document.get("request"), dict) else None
         stem = new_stem(self._stamp(status), level if level in PRIORITIES else "normal")
-        # CRASH: after this line there is a run folder without a job, which prune removes; the drop is admitted anew.
-        history.record(self.store, stem.key, "admitted", dropped=_printable(name), uid=status.uid)
+        self._record_admitted(stem, name, status)
         try:
             with self.store.locked(insist=False, warn=self.say):
                 self.store.disk.rename_new(self.store.layout.drop(name), self.store.layout.queued(stem))
@@ -187,6 +186,14 @@ class Admission:
                 raise
         self.store.disk.sync_directory(self.store.layout.state(State.QUEUED))
         self.say(f"admitted {_printable(name)!r} as {stem.uuid[:8]}")
+
+    def _record_admitted(self, stem: Stem, name: str, status: _Status) -> None:
+        """Keep the name that a drop came with: it is all that its owner knows of the job, so no power cut may take it.
+
+        CRASH: after this there is a run folder without a job, which prune removes; the drop is admitted anew.
+        """
+        facts = {"dropped": _printable(name), "uid": status.uid}
+        history.record(self.store, stem.key, "admitted", sync=True, **facts)
 
     def _landed(self, stem: Stem) -> bool:
         """RACE: whether the rename was done all the same: an NFS client may report ENOENT for it."""
@@ -204,7 +211,7 @@ class Admission:
         stem: Stem = new_stem(self._stamp(status))
         running = Running(stem, new_claim(self.store.host, ADMIT_SLOT))
         self._resting.pop(name, None)
-        history.record(self.store, stem.key, "admitted", dropped=_printable(name), uid=status.uid)
+        self._record_admitted(stem, name, status)
         record = invalid_record(self.store, running, status.uid, f"cannot take {_printable(name)!r}: {cause}", document)
         try:
             set_aside(self.store, self.store.layout.drop(name), stem, running, record)

@@ -114,6 +114,7 @@ class Disk:
             if os.write(fd, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             if sync and self.durable:
+                self.step("fsync", path)
                 os.fsync(fd)
         finally:
             os.close(fd)

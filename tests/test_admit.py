@@ -84,6 +84,18 @@ def test_a_whole_drop_becomes_a_job_at_once(store, admission, said):
     assert admission.turn() == 0
 
 
+@pytest.mark.parametrize("data", [GOOD, b'{"no": "request"}'])
+def test_the_name_of_a_drop_is_on_disk_before_the_drop_goes(store, admission, data):
+    # Given a drop, When it is admitted or rejected
+    drop(store, "job.json", data)
+    with observed(store, Steps()) as steps:
+        assert admission.turn() == 1
+    # Then the history that knows its name is synced before its file is renamed
+    names = [(step, path.name) for step, path in steps.seen]
+    assert ("fsync", "history.jsonl") in names[: steps.names.index("rename")]
+    assert find(store, "job.json")
+
+
 def test_drops_are_served_in_the_order_in_which_they_came(store, admission):
     # Given drops whose names sort the other way round
     for name in ("c.json", "b.json", "a.json"):
