@@ -78,7 +78,7 @@ def need_guests(mark: str, *programs: str) -> None:
 
 
 class Guest:
-    """One boot of a machine that runs *script* (sh), with its files (console, pid) in *folder*.
+    """One boot of a machine that runs *script* (sh), with its files in *folder* (which is not in /dev, /run or /mnt).
 
     *disks* are image files on the host: /dev/ubda, /dev/ubdb, and so on; what it writes there outlives it. *tap* is a
     tap device of the host that becomes vec0, in the network *namespace* if that is given. *memory* is taken from
