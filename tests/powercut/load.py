@@ -46,12 +46,13 @@ def _say(*words: object) -> None:
 
 
 def acknowledge(paper: dict[str, Any]) -> None:
-    """On each disk a new spool with the durability asked for; a submit by the verb and one by the Python API."""
+    """On each disk a new spool with the durability asked for; a submit by the verb and one by the Python API.
+
+    Nobody syncs the new spool: that it is there afterwards is the submits' doing too.
+    """
     for number, durability in enumerate(paper["durability"]):
         Spool.create(_spool(number))
         (_spool(number) / "spoolq.toml").write_text(f'durability = "{durability}"\n', encoding="utf-8")
-    os.sync()
-    for number, _ in enumerate(paper["durability"]):
         argv = [sys.executable, "-m", "spoolq", "submit", "--spool", str(_spool(number)), "--", "echo", "verb"]
         said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
         _say("ACK", number, "verb", said.split()[0])
@@ -63,12 +64,10 @@ def acknowledge(paper: dict[str, Any]) -> None:
 
 
 def waiting(paper: dict[str, Any]) -> None:
-    """What is in the queue of each disk: the bytes of each job's file."""
+    """What is in the queue of each disk, if there is one: the bytes of each job's file."""
     for number, _ in enumerate(paper["durability"]):
-        store = Spool(_spool(number)).store
-        directory = store.layout.state(State.QUEUED)
-        jobs = {job: next(directory.glob(f"*{job}.json")).read_text() for job in places(store)}
-        _say("QUEUE", json.dumps(jobs))
+        queued = _spool(number) / "queued"
+        _say("QUEUE", json.dumps({path.stem[-36:]: path.read_text() for path in queued.glob("*.json")}))
 
 
 def work(paper: dict[str, Any]) -> None:

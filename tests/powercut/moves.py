@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spoolq import history
+from spoolq import control, history
+from spoolq.attempt import Attempt
 from spoolq.names import Stem
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -10,7 +11,7 @@ from tests.spooltest.crashes import Fate, Move
 from tests.spooltest.jobs import submitted
 from tests.spooltest.trees import record_of
 from tests.test_crash import MOVES as CRASH_MOVES
-from tests.test_crash import claim_it, is_queued_unchanged, queued, start_it, state_of
+from tests.test_crash import claim_it, is_queued_unchanged, orphaned, queued, start_it, state_of
 
 
 def _judge_claim(store: Store, stem: Stem, fate: Fate) -> str:
@@ -36,12 +37,39 @@ def _judge_once(store: Store, stem: Stem, fate: Fate) -> str:
     return stem.uuid
 
 
+def _ask_for_cancel(store: Store, attempt: Attempt) -> None:
+    control.request(store, "cancel", attempt.running.stem.key)
+
+
+def _judge_asked(store: Store, attempt: Attempt, fate: Fate) -> str:
+    # Then the cancel that was acknowledged is carried out by whoever recovers the job
+    job = attempt.running.stem.uuid
+    if state_of(store, job) is State.QUEUED:
+        assert not fate.returned, "the request is gone"
+    else:
+        assert record_of(store, job)["outcome"] == "cancelled"
+    return job
+
+
+def _pause(store: Store, _stem: Stem) -> None:
+    assert control.pause(store, 0)
+
+
+def _judge_paused(store: Store, stem: Stem, fate: Fate) -> str:
+    assert control.read(store).paused or not fate.returned, "it is not paused"
+    assert control.pause_facts(store) != {}, "half a request"
+    is_queued_unchanged(store, stem)
+    return stem.uuid
+
+
 MOVES = {
     **CRASH_MOVES,
     "claim": Move(queued, claim_it, _judge_claim),
     "claim and start": Move(queued, start_it, _judge_claim),
     "claim, the only attempt": Move(_queued_once, claim_it, _judge_once),
     "start, the only attempt": Move(_queued_once, start_it, _judge_once),
+    "ask for a cancel": Move(orphaned, _ask_for_cancel, _judge_asked),
+    "pause": Move(queued, _pause, _judge_paused),
 }
 #: The moves without which there is no queue: cut on every file system in every way. The others once.
 CORE = (
