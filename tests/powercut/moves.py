@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spoolq import control, history
 from spoolq.attempt import Attempt
+from spoolq.jobs import Entry
 from spoolq.names import Stem
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -11,7 +12,17 @@ from tests.spooltest.crashes import Fate, Move
 from tests.spooltest.jobs import submitted
 from tests.spooltest.trees import record_of
 from tests.test_crash import MOVES as CRASH_MOVES
-from tests.test_crash import claim_it, is_queued_unchanged, orphaned, queued, start_it, state_of
+from tests.test_crash import (
+    claim_it,
+    failed,
+    is_queued_unchanged,
+    judge_retried,
+    orphaned,
+    queued,
+    retry_it,
+    start_it,
+    state_of,
+)
 
 
 def _judge_claim(store: Store, stem: Stem, fate: Fate) -> str:
@@ -62,12 +73,21 @@ def _judge_paused(store: Store, stem: Stem, fate: Fate) -> str:
     return stem.uuid
 
 
+def _judge_retried(store: Store, context: tuple[Entry, bytes], fate: Fate) -> str:
+    # Then a job that waits again has its attempts forgiven
+    job = judge_retried(store, context, fate)
+    if state_of(store, job) is State.QUEUED:
+        assert history.last(history.events(store, context[0].stem.key), "retried"), "its attempts are not forgiven"
+    return job
+
+
 MOVES = {
     **CRASH_MOVES,
     "claim": Move(queued, claim_it, _judge_claim),
     "claim and start": Move(queued, start_it, _judge_claim),
     "claim, the only attempt": Move(_queued_once, claim_it, _judge_once),
     "start, the only attempt": Move(_queued_once, start_it, _judge_once),
+    "retry": Move(failed, retry_it, _judge_retried),
     "ask for a cancel": Move(orphaned, _ask_for_cancel, _judge_asked),
     "pause": Move(queued, _pause, _judge_paused),
 }
