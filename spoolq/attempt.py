@@ -160,8 +160,12 @@ def conclude(
             time.sleep(_DISK_RETRY_S)
 
 
-def conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdict | None:
-    """`conclude`, one try; raises ClaimLost, and OSError when the disk refuses."""
+def conclude_once(store: Store, attempt: Attempt, end: End, say: Say, *, rebooted: bool = False) -> Verdict | None:
+    """`conclude`, one try; raises ClaimLost, and OSError when the disk refuses.
+
+    *rebooted*: the host has started anew since. CRASH: a power cut keeps an end that a shim has synced, and not the
+    results that the evaluation has not: then they are lost, and the evaluation is not to blame.
+    """
     running, key = attempt.running, attempt.running.stem.key
     cancelled = control.read(store).cancels(key, attempt.job.submitted_by)
     if not stands(store, running):  # before anything is touched: the run folder may be somebody else's by now
@@ -173,6 +177,8 @@ def conclude_once(store: Store, attempt: Attempt, end: End, say: Say) -> Verdict
         say(f"requeued {attempt.short}")
         return None
     verdict = judge(store.layout, store.disk, attempt.job, store.layout.run(key), end, attempt.since, cancelled)
+    if rebooted and verdict.outcome == "no_results":
+        return lose(store, attempt, "its results did not outlive a restart of the host", end.started_at, say)
     if may_run_again(store, attempt, verdict.outcome):
         reclaim(store, running, verdict.outcome, nonce=attempt.origin, attempt=attempt.number, warn=say)
         say(f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}; back in queue")

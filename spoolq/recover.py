@@ -162,7 +162,12 @@ class _Case:
             self._lost(attempt, str(started["at"]) if started else None)
             return
         self.say(f"adopted {attempt.short}: its evaluation has ended")
-        conclude_once(self.store, attempt, end, self.say)
+        conclude_once(self.store, attempt, end, self.say, rebooted=self._rebooted(facts))
+
+    def _rebooted(self, facts: dict[str, Any] | None) -> bool:
+        """Whether the attempt began on this host, before its last start."""
+        here = facts is not None and str(facts.get("worker")).rpartition(".")[0] == self.store.host
+        return facts is not None and here and facts.get("boot") != process.boot_id()
 
     def _lost(self, attempt: Attempt, started_at: str | None) -> None:
         store, running = self.store, attempt.running

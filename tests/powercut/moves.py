@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from spoolq import control, history
 from spoolq.attempt import Attempt
 from spoolq.jobs import Entry
 from spoolq.names import Stem
 from spoolq.store import Store
+from spoolq.submit import publish
 from spoolq.transitions import State
 from tests.spooltest.crashes import Fate, Move
 from tests.spooltest.jobs import submitted
@@ -20,9 +23,12 @@ from tests.test_crash import (
     orphaned,
     queued,
     retry_it,
+    start_and_die,
     start_it,
     state_of,
 )
+
+_SCORES = {"task": {"acc": 0.5}}
 
 
 def _judge_claim(store: Store, stem: Stem, fate: Fate) -> str:
@@ -81,6 +87,32 @@ def _judge_retried(store: Store, context: tuple[Entry, bytes], fate: Fate) -> st
     return job
 
 
+def _with_results(store: Store) -> Attempt:
+    attempt = start_and_die(store, publish(store, {"command": ["true"], "results": "results.json"}))
+    history.record(store, attempt.running.stem.key, "started", nonce=attempt.origin, pid=1, start_time=1)
+    return attempt
+
+
+def _end_without_runner(store: Store, attempt: Attempt) -> None:
+    """As a shim that has lost its runner: the end is synced, the results are the evaluation's own affair."""
+    run = store.layout.run(attempt.running.stem.key)
+    (run.partial / "results.json").write_text(json.dumps({"results": _SCORES}))
+    end = {"nonce": attempt.origin, "started_at": store.now(), "exit_code": 0}
+    temporary = run.path / "end.tmp"
+    store.disk.write_new(temporary, json.dumps(end).encode())
+    store.disk.rename(temporary, run.end(attempt.origin))
+
+
+def _judge_end(store: Store, attempt: Attempt, _fate: Fate) -> str:
+    # Then it has its scores, or runs again: it never fails because the power took its results
+    job = attempt.running.stem.uuid
+    if state_of(store, job) is State.QUEUED:
+        assert history.attempts(history.events(store, attempt.running.stem.key)) == 1
+    else:
+        assert record_of(store, job)["metrics"] == _SCORES
+    return job
+
+
 MOVES = {
     **CRASH_MOVES,
     "claim": Move(queued, claim_it, _judge_claim),
@@ -89,6 +121,7 @@ MOVES = {
     "start, the only attempt": Move(_queued_once, start_it, _judge_once),
     "retry": Move(failed, retry_it, _judge_retried),
     "ask for a cancel": Move(orphaned, _ask_for_cancel, _judge_asked),
+    "end without a runner": Move(_with_results, _end_without_runner, _judge_end),
     "pause": Move(queued, _pause, _judge_paused),
 }
 #: The moves without which there is no queue: cut on every file system in every way. The others once.
