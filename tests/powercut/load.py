@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from spoolq.api import Spool
 from spoolq.transitions import TERMINAL, State
 from tests.powercut.bed import LATER_S
 from tests.spooltest.trees import places, record_of
+from tests.spooltest.waiting import wait_for
 
 #: An evaluation: says that it has begun, where no power cut can take that back, and leaves a score.
 _EVALUATION = """\
@@ -73,17 +75,13 @@ def waiting(paper: dict[str, Any]) -> None:
 def work(paper: dict[str, Any]) -> None:
     """`spoolq run` and a submitter that never ends; an ACK line for each submit that has returned."""
     spool = Spool.create(_spool(0))
-    os.sync()
-    _run(0)
-    number = 0
-    while True:
-        if len(spool.store.names(State.QUEUED)) >= _DEPTH:
-            time.sleep(0.02)
-            continue
-        number += 1
+    for number in count(1):
+        wait_for(lambda: len(spool.store.names(State.QUEUED)) < _DEPTH, 300, "room in the queue")
         request = {"command": ["sh", "-c", _EVALUATION, "sh", str(number % 4 / 2)], "results": "results.json"}
         policy = {"max_attempts": 1 + number % 3, "priority": ("normal", "high")[number % 2]}
         _say("ACK", spool.submit(request, **policy).job_id, policy["max_attempts"])
+        if number == _DEPTH - 1:
+            _run(0)
 
 
 def go_on(paper: dict[str, Any]) -> None:

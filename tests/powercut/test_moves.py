@@ -21,7 +21,7 @@ from tests.powercut.moves import CORE, MOVES
 from tests.spooltest.crashes import steps_of
 
 #: How many points there are, at least; fewer means that the suite no longer looks where it did.
-POINTS = 313
+POINTS = 330
 #: Guests at once; one has 256 MiB and one processor.
 AT_ONCE = min(4, os.cpu_count() or 1)
 #: Where every move is cut. With SPOOLQ_POWERCUT_ALL=1 every move is, everywhere; that takes four times as long.
@@ -90,8 +90,13 @@ def test_the_suite_notices_what_is_not_synced(cut_at, cuts, when):
         assert None not in found, "a move without fsync outlived a power cut: the bed cuts nothing"
         return
     # Or the journals had their second, and a submitted job has its name in the queue, and not a byte
-    for submit in (found[0], found[len(asked)]):
-        assert submit is not None and re.search(r"queued/\S+\.json 0\n", submit), submit
+    of = {(kind, name): fault or "" for kind, name, fault in zip(kinds, asked * 2, found, strict=True)}
+    for kind in ("ext4", "xfs"):
+        assert re.search(r"queued/\S+\.json 0\n", of[kind, "submit"]), of[kind, "submit"]
+        assert "not forgiven" in of[kind, "retry"]
+    # And so has a record, but on ext4, which writes what replaces a file
+    assert re.search(r"failed/\S+\.json 0\n", of["xfs", "finish, failed"])
+    assert of["ext4", "finish, failed"] == ""
 
 
 def test_the_suite_makes_as_many_cuts_as_it_did(points, cuts, capsys):
