@@ -7,7 +7,6 @@ is said on the console, which the host has at once.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
