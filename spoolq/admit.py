@@ -131,6 +131,9 @@ class Admission:
             if error.errno not in GONE:
                 self.say(f"cannot admit {name!r}: {error.strerror}. It stays where it is.")
             return False
+        except Exception as error:  # what nobody thought of costs the others nothing
+            self.say(f"cannot admit {name!r}: {type(error).__name__}: {error}. It stays where it is.")
+            return False
 
     def _handle(self, name: str, status: _Status) -> bool:
         try:

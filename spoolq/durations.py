@@ -6,15 +6,17 @@ import re
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+#: What is as long as this is no duration, in seconds.
+_LIMIT_S = 1e10
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+")
 
 
 def parse_duration(value: str | float | int) -> float:
     """Seconds of *value*: a number of seconds, or units ``d h m s ms`` one after another; raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is no duration; write 90, 15m, 2h30m or 7d")
+        raise ValueError(f"{_shown(value)} is no duration; write 90, 15m, 2h30m or 7d")
     if isinstance(value, int | float):
-        seconds = float(value)
+        seconds = float(value) if abs(value) < _LIMIT_S else _LIMIT_S  # float() of a huge integer raises
     else:
         text = value.strip().lower()
         if re.fullmatch(r"\d+(?:\.\d+)?", text):
@@ -24,10 +26,15 @@ def parse_duration(value: str | float | int) -> float:
                 float(number) * (0.001 if unit == "ms" else _UNITS[unit]) for number, unit in _PART.findall(text)
             )
         else:
-            raise ValueError(f"{value!r} is no duration; write 90, 15m, 2h30m or 7d")
-    if not 0 <= seconds < 1e10:
-        raise ValueError(f"{value!r} is out of range; a duration is 0 s or more, and finite")
+            raise ValueError(f"{_shown(value)} is no duration; write 90, 15m, 2h30m or 7d")
+    if not 0 <= seconds < _LIMIT_S:
+        raise ValueError(f"{_shown(value)} is out of range; a duration is 0 s or more, and finite")
     return seconds
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def format_duration(seconds: float) -> str:

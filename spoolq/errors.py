@@ -23,6 +23,9 @@ EXIT_SPOOL_UNUSABLE = 5
 #: Somebody holds the lock; the same command may work a moment later (EX_TEMPFAIL of sysexits.h).
 EXIT_TRY_AGAIN = 75
 
+#: The longest message about a request, in characters.
+_ROOM = 2000
+
 
 class SpoolqError(Exception):
     """The base of all errors that spoolq raises on purpose."""
@@ -49,12 +52,16 @@ class LockTimeout(SpoolqError):
 
 
 class RequestInvalid(SpoolqError):
-    """A request is no JSON object, or its recipe cannot take it; ``field`` is the culprit, if there is one."""
+    """A request is no JSON object, or its recipe cannot take it; ``field`` is the culprit, if there is one.
+
+    The message is cut in the middle where it would be longer than a screen: a key, or the number of keys, is whatever a
+    stranger wrote, and the message goes into the record and onto the operator's terminal.
+    """
 
     exit_code = EXIT_USAGE
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _ROOM else f"{message[: _ROOM // 2]} … {message[-_ROOM // 2 :]}")
         self.field = field
 
 

@@ -28,6 +28,8 @@ Outcome = Literal[
     "lost",
     "cancelled",
 ]
+#: How many faults of a request are told at once.
+_FAULTS = 10
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 
 
@@ -113,11 +115,14 @@ def parse_envelope(document: Mapping[str, Any]) -> Envelope:
 def field_error(error: ValidationError, known: Iterable[str] = (), prefix: str = "") -> RequestInvalid:
     """A RequestInvalid that names each field of a pydantic error; *known* are the fields there are, for a wrong one."""
     parts = []
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    for fault in faults[:_FAULTS]:
         name = prefix + ".".join(str(part) for part in fault["loc"] if not str(part).startswith("function-"))
         said = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             said = f"there is no such field; known are {', '.join(known)}" if known else "there is no such field"
         parts.append(f"field `{name}`: {said}")
-    first = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+    if len(faults) > _FAULTS:
+        parts.append(f"and {len(faults) - _FAULTS} more")
+    first = ".".join(str(part) for part in faults[0]["loc"])
     return RequestInvalid("; ".join(dict.fromkeys(parts)), prefix + first)

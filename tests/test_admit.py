@@ -226,6 +226,8 @@ def test_what_can_be_no_document_is_rejected_after_its_rest(store, admission, cl
         ({"request": {"command": ["true"]}, "timeout": {"h": 1}}, "timeout"),
         ({"request": 7}, "request"),
         ({"model": {}, "tasks": 1}, "model"),
+        ({"request": {"command": ["true"]}, "timeout": 10**400}, "timeout"),
+        ({"request": {"command": ["true"]}, "max_attempts": 10**4000}, "max_attempts"),
     ],
     ids=lambda value: json.dumps(value)[:40],
 )
@@ -235,7 +237,7 @@ def test_what_no_recipe_can_take_is_rejected_at_once(store, admission, document,
     # When admission looks, Then it is rejected, naming the field, and the request is in the record
     assert admission.turn() == 1
     record = record_of(store, only_job(store))
-    assert record["outcome"] == "invalid" and field in record["error"]
+    assert record["outcome"] == "invalid" and field in record["error"] and len(record["error"]) < 3000
     inner = document.get("request")
     assert record["request"] == (inner if isinstance(inner, dict) else document)
 
@@ -309,6 +311,32 @@ def test_the_owner_of_the_file_is_the_submitter(store, admission):
     record = record_of(store, only_job(store))
     assert (record["submitted_by"], record["outcome"]) == (NOBODY, "invalid")
     assert "not open to user 65534" in record["error"]
+
+
+@pytest.mark.parametrize(
+    "keys", [["k" * 1_000_000], [f"k{n}" for n in range(60_000)]], ids=["one of a megabyte", "sixty thousand"]
+)
+def test_what_a_stranger_calls_his_keys_makes_no_endless_error(store, admission, said, keys):
+    # Given a document with keys that no recipe knows, more than any record or terminal has room for
+    drop(store, "job.json", json.dumps({"command": ["true"], **dict.fromkeys(keys, 1)}).encode())
+    # When it is rejected, Then record and operator are told in a few lines, and the record can be read
+    assert admission.turn() == 1
+    record = record_of(store, only_job(store))
+    assert "there is no such field" in record["error"] and len(record["error"]) < 3000
+    assert max(map(len, said)) < 3000
+
+
+def test_a_fault_that_nobody_thought_of_costs_the_other_drops_nothing(store, clock, said):
+    # Given a check that breaks for one of two drops
+    def check(document, uid):
+        requests.accept({"command": [document["command"][0]]}, uid, store.settings)
+
+    drop(store, "a.json", b'{"command": {}}')
+    drop(store, "b.json")
+    # When admission looks, Then the other is admitted, and the one stays where it is
+    assert Admission(store, check, said.append, clock).turn() == 1
+    assert said[0] == "cannot admit 'a.json': KeyError: 0. It stays where it is."
+    assert (store.root / "queued" / "a.json").exists()
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

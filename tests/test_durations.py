@@ -34,13 +34,17 @@ def test_what_people_write(text, seconds):
     [
         *("", " ", "h", "-1", "1x", "1 h 2", "1h-2m", "nan", "inf", "1e3", "1h90", "12:30", "two hours", "99999999999"),
         *(True, False, -1, -0.5, float("nan"), float("inf"), 1e10, None, [], {}, b"90"),
+        *(10**400, -(10**400), "9" * 400 + "h", "9" * 100_000 + "x"),
     ],
+    ids=lambda value: repr(value)[:20],
 )
 def test_what_is_no_duration_is_a_value_error_that_shows_it(value):
     # Given something from a settings file or a stranger's job, of whatever type
     # When it is read as a duration, Then the error is the one that every caller expects
-    with pytest.raises(ValueError, match="duration"):
+    with pytest.raises(ValueError, match="duration") as caught:
         parse_duration(value)
+    # and short enough for a terminal
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize(
