@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,10 @@ def read(store: Store) -> Requests:
         elif len(parts) == 3 and parts[0] in VERBS and parse_key(parts[1]):
             path = store.layout.control / name
             with contextlib.suppress(FileNotFoundError):
-                asked.append(Request(parts[0], parts[1], path, path.lstat().st_uid))
+                status = path.lstat()
+                # A second link would have the owner of the first: nobody asks by somebody else's file.
+                if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+                    asked.append(Request(parts[0], parts[1], path, status.st_uid))
     return Requests(paused, tuple(asked))
 
 
@@ -71,7 +75,7 @@ def facts_of(asked: Request) -> dict[str, Any]:
     try:
         data, _ = read_regular(asked.path, _LIMIT)
         document = json.loads(data)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -80,7 +84,8 @@ def clear_cancels(store: Store, key: str) -> None:
     """Drop the cancel requests for a job that has ended."""
     for name in names_in(store.layout.control):
         if name.startswith(f"cancel@{key}@"):
-            store.disk.unlink(store.layout.control / name)
+            with contextlib.suppress(IsADirectoryError):  # nobody's request: see `read`
+                store.disk.unlink(store.layout.control / name)
 
 
 def pause(store: Store, by: int, reason: str | None = None) -> bool:
@@ -101,7 +106,8 @@ def resume(store: Store) -> bool:
         store.disk.rename(store.layout.paused, aside)
     except FileNotFoundError:
         return False
-    store.disk.unlink(aside)  # CRASH: a kill before this leaves a hidden file, which the sweep takes
+    with contextlib.suppress(IsADirectoryError):  # somebody's `mkdir paused.json` stops claims too
+        store.disk.unlink(aside)  # CRASH: a kill before this leaves a hidden file, which the sweep takes
     return True
 
 
@@ -111,7 +117,7 @@ def pause_facts(store: Store) -> dict[str, Any] | None:
         data, _ = read_regular(store.layout.paused, _LIMIT)
     except OSError:
         return None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         facts = json.loads(data)
         if isinstance(facts, dict):
             return facts

@@ -5,6 +5,7 @@ The running job's cancel is its runner's; everything else is done here, by the w
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from spoolq import control, people
@@ -26,7 +27,8 @@ def turn(store: Store, say: Callable[[str], None]) -> None:
             # Anything but a refusal may be over by the next turn.
             done = isinstance(error, NotAllowed | JobNotFound) and not isinstance(error, EndUnderWay)
         if done:
-            store.disk.unlink(asked.path)
+            with contextlib.suppress(OSError):  # met again in the next turn; the others' requests come first
+                store.disk.unlink(asked.path)
 
 
 def _one(store: Store, asked: Request, say: Callable[[str], None]) -> bool:

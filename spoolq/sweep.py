@@ -87,7 +87,8 @@ class Sweep:
         """Files of submits that were killed, heartbeats without a claim, marks of a resume."""
         for name in names_in(self.store.layout.control):
             if name.startswith(".resumed."):
-                self.store.disk.unlink(self.store.layout.control / name)
+                with contextlib.suppress(OSError):
+                    self._remove(self.store.layout.control / name)
         known = {f"{running}.final" for running in finals(self.store)}  # those are the replay's
         for name in names_in(self.store.layout.tmp):
             if name not in known and not name.startswith(".") and is_old(self.store, name):

@@ -41,9 +41,10 @@ def test_a_pause_that_somebody_made_by_hand_counts(store):
     # When it is read, Then the queue is paused, for reasons unknown
     assert control.read(store).paused
     assert control.pause_facts(store) == {}
-    # and what is in it need not be an object
-    store.layout.paused.write_text("[1]")
-    assert control.pause_facts(store) == {}
+    # and what is in it need not be an object, nor be read at all
+    for text in ("[1]", "[" * 4096):
+        store.layout.paused.write_text(text)
+        assert control.pause_facts(store) == {}
     assert control.resume(store) is True
 
 
@@ -118,7 +119,7 @@ def test_other_names_are_left_alone(store):
     assert sorted(os.listdir(store.layout.control)) == sorted(names)
 
 
-@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff", b"x" * 10_000])
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff", b"x" * 10_000, b"[" * 4096])
 def test_a_request_whose_content_says_nothing_is_still_one(store, content):
     # Given a request as `touch` or a script makes it
     store.layout.request("cancel", KEY, "1").write_bytes(content)
@@ -131,5 +132,31 @@ def test_a_link_is_nobodys_word(store, tmp_path):
     # Given a request that is a link to a file of facts
     (tmp_path / "facts").write_text('{"level": "urgent"}')
     store.layout.request("prioritise", KEY, "1").symlink_to(tmp_path / "facts")
-    # When its facts are asked for, Then it is not followed
-    assert control.facts_of(control.read(store).asked[0]) == {}
+    # When control is read, Then nobody asks
+    assert control.read(store).asked == ()
+
+
+def test_a_folder_under_a_requests_name_asks_for_nothing_and_stops_nobody(store):
+    # Given folders under the names of requests, as any member of a shared spool can make them
+    for verb in control.VERBS:
+        store.layout.request(verb, KEY, "1").mkdir()
+    # When control is read, and the job's cancels are cleared, Then nobody is stopped by them
+    assert control.read(store).asked == ()
+    control.clear_cancels(store, KEY)
+
+
+def test_a_pause_that_is_a_folder_can_be_taken_back(store):
+    # Given somebody's folder that stops the queue
+    store.layout.paused.mkdir()
+    assert control.read(store).paused and control.pause_facts(store) is None
+    # When it is resumed, Then it is
+    assert control.resume(store) is True
+    assert not control.read(store).paused
+
+
+def test_a_second_link_to_somebodys_file_is_not_his_word(store):
+    # Given a file of ours, and a link to it under the name of a cancel
+    (store.root / "ours").write_text("{}")
+    os.link(store.root / "ours", store.layout.request("cancel", KEY, "1"))
+    # When control is read, Then nobody asks
+    assert control.read(store).asked == ()

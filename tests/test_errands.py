@@ -85,3 +85,20 @@ def test_a_running_job_heeds_only_the_cancel_of_who_may(store):
     os.chown(control.read(store).asked[0].path, 4321, -1)
     assert not control.read(store).cancels(key, owner=NOBODY)
     assert control.read(store).cancels(key, owner=4321)
+
+
+def test_a_request_that_cannot_be_removed_does_not_hold_up_the_others(store):
+    # Given a request without sense whose file is not ours to remove, and one with sense
+    stem = _queued(store)
+    control.request(store, "retry", "20261120T120730.123456Z-1b4e28ba-2fa1-4d2b-883f-0016d3cca427")
+    _ask(store, "cancel", stem)
+    stuck = next(asked.path for asked in control.read(store).asked if asked.verb == "retry")
+
+    def refuse(step, path):
+        if (step, path) == ("unlink", stuck):
+            raise PermissionError(1, "Operation not permitted")
+
+    store.disk.step = refuse
+    # When the watcher looks, Then the other is carried out
+    errands.turn(store, lambda _line: None)
+    assert find(store, stem.uuid).state is State.CANCELLED

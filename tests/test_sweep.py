@@ -69,3 +69,13 @@ def test_a_claim_of_our_own_slot_is_left_to_its_runner(store, sweep, monkeypatch
     monkeypatch.setattr(store, "server_time", lambda: time.time() + 60)
     sweep.turn()
     assert find(store, "last").state is State.RUNNING
+
+
+def test_a_folder_in_the_way_does_not_stop_the_sweep(store, sweep, monkeypatch):
+    # Given a folder under the name of a resume's mark, which `unlink` does not take, and old litter
+    (store.root / "control" / ".resumed.0badcafe").mkdir()
+    (store.root / ".tmp" / "a.submit").write_text("{}")
+    monkeypatch.setattr(store, "server_time", lambda: time.time() + HOUR)
+    # When it is swept, Then both are gone
+    sweep.turn()
+    assert os.listdir(store.root / "control") == os.listdir(store.root / ".tmp") == []
