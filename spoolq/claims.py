@@ -5,6 +5,7 @@ The claim's nonce is in the target's name, so whether a rename happened is read 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -12,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from spoolq import history
-from spoolq.errors import ClaimLost
+from spoolq.errors import ClaimLost, Immovable
 from spoolq.files import GONE, names_in, read_regular
 from spoolq.names import Running, Stem, new_claim, parse_running
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
 Warn = Callable[[str], None]
+#: What is refused for one entry while others can be moved: an immutable file, a mount point, another user's folder.
+ONE_ONLY = (errno.EPERM, errno.EACCES, errno.EBUSY)
 #: The largest claimed file that is read, in bytes: a retried record is larger than the request in it.
 MAX_CLAIMED = 4 << 20
 
@@ -44,6 +47,7 @@ class Claimed:
 def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Claimed | None:
     """Try to claim a queued job for *slot* of this host; None when it was gone.
 
+    Raises Immovable for an entry that cannot be moved while others can, OSError when the disk refuses.
     CRASH: after the rename the claim stands under our slot's name; the next holder of the slot recovers it.
     """
     running = Running(stem, new_claim(store.host, slot))
@@ -56,6 +60,8 @@ def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Clai
         if not stands(store, running):
             if error.errno in GONE:
                 return None
+            if error.errno in ONE_ONLY and _may_move(store):  # it must not hold up those behind it
+                raise Immovable(f"cannot claim {stem}.json: {error.strerror}. It stays; others go on.") from None
             raise
     try:
         store.disk.sync_directory(store.layout.state(State.RUNNING), store.layout.state(State.QUEUED))
@@ -63,6 +69,11 @@ def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Clai
         back(store, running, warn)  # nothing was started: what may not be durable is not run
         raise
     return replace(read_claimed(store, running), asked=asked)
+
+
+def _may_move(store: Store) -> bool:
+    """Whether the directories let us move files: then it is the one entry that does not."""
+    return all(os.access(store.layout.state(state), os.W_OK | os.X_OK) for state in (State.QUEUED, State.RUNNING))
 
 
 def read_claimed(store: Store, running: Running, *, opened: bool = False) -> Claimed:

@@ -104,6 +104,10 @@ class ClaimLost(SpoolqError):
     """A claim was taken away (reclaimed or finished by somebody else): stop, and write nothing."""
 
 
+class Immovable(SpoolqError):
+    """One entry of the queue cannot be moved while others can: an immutable file, or another user's folder."""
+
+
 class NoResults(SpoolqError):
     """A run that exited 0 left no fresh results that parse."""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from spoolq import control, history, process
 from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, owner, reject
-from spoolq.claims import Claimed, back, claim
+from spoolq.claims import Claimed, back
 from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
 from spoolq.lock import holder, lock_directory, try_lock
 from spoolq.orders import Link
@@ -42,9 +42,10 @@ class Runner:
         store.disk.group = True
         self.watcher: socket.socket | None = watcher
         watcher.setblocking(False)
-        self.upcoming = Upcoming(store)
+        self.upcoming = Upcoming(store, slot, self.say)
         self.heard = b""
         self.stops = 0
+        self.last_said = ""
         self.recover_at = float("inf")
         self.link: Link | None = None
         self.owner: dict[str, Any] = {}
@@ -59,7 +60,10 @@ class Runner:
         self.stops += 1
 
     def say(self, line: str) -> None:
-        """One line for the operator; a closed terminal is no reason to stop."""
+        """One line for the operator, once while it is the same; a closed terminal is no reason to stop."""
+        if line == self.last_said:
+            return
+        self.last_said = line
         with contextlib.suppress(OSError):
             os.write(2, f"{time.strftime('%H:%M:%S')} {self.slot}: {one_line(line)}\n".encode())
 
@@ -96,7 +100,7 @@ class Runner:
 
     def _recover(self) -> None:
         """Recover this slot's claims; what the disk refused now is tried again a second later."""
-        self.upcoming.forget()  # what goes back has its old place, before those that we have read ahead
+        self.upcoming.clear()  # what goes back has its old place, before those that we have read ahead
         self.recover_at = time.monotonic() + 1.0 if recover(self.store, self.slot, self.say) else float("inf")
 
     def _take_slot(self) -> bool:
@@ -173,9 +177,10 @@ class Runner:
         if time.monotonic() >= self.recover_at:
             self._recover()
         try:
-            claimed = None if control.read(self.store).paused else self._claim_next()
+            claimed = None if control.read(self.store).paused else self.upcoming.claim()
         except (OSError, SpoolqError) as error:
-            self.say(f"cannot claim: {error}. Trying again.")
+            cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self.say(f"cannot claim from {self.store.root}: {cause}. Trying again.")
             self.recover_at = time.monotonic()  # a claim whose fsync failed stands, and is ours to give back
             self._wait(1.0)
             return True
@@ -183,13 +188,6 @@ class Runner:
             return False
         self._run(claimed)
         return True
-
-    def _claim_next(self) -> Claimed | None:
-        while (stem := self.upcoming.next()) is not None:
-            claimed = claim(self.store, stem, self.slot, self.say)
-            if claimed is not None:
-                return claimed
-        return None
 
     def _run(self, claimed: Claimed) -> None:
         try:
@@ -217,7 +215,7 @@ class Runner:
             return
         verdict = conclude(self.store, attempt, end_from(end), self.say, lambda: bool(self.stops))
         if verdict is None:
-            self.upcoming.forget()
+            self.upcoming.clear()
         else:
             self.say(f"{verdict.state} {attempt.short}: {verdict.outcome}")
 
@@ -232,7 +230,7 @@ class Runner:
             nonce = claimed.running.claim.nonce
             history.record(self.store, claimed.running.stem.key, "requeued", nonce=nonce, started=False)
         back(self.store, claimed.running, self.say)
-        self.upcoming.forget()
+        self.upcoming.clear()
         self._wait(1.0)
         return None
 

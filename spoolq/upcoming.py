@@ -1,4 +1,7 @@
-"""The queue's first names, as a runner keeps them between two scans: a listing costs in proportion to the depth."""
+"""The jobs that a runner will claim next: the queue's first names, read once and worked off.
+
+A listing costs in proportion to the queue's depth, so it is not done for every job; a wake-up marks it stale.
+"""
 
 from __future__ import annotations
 
@@ -7,53 +10,78 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 
-from spoolq.names import SUFFIX, Stem, parse_queued
+from spoolq.claims import Claimed, claim
+from spoolq.errors import Immovable
+from spoolq.names import SUFFIX, parse_queued
 from spoolq.store import Store
 from spoolq.transitions import State
 
-#: How many names are kept.
+#: How many of the queue's first names are kept between two scans.
 _KEEP = 4096
 #: A rescan that a wake-up asks for may cost this share of the time.
 _SCAN_SHARE = 0.05
 
 
 class Upcoming:
-    """What to claim next. Names are hints: only a claim tells whether a job is still queued."""
+    """What *slot* may claim next; *say* gets a line about each entry that cannot be moved.
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self.store, self.clock = store, clock
+    Names are hints: only a claim tells whether a job is still queued.
+    """
+
+    def __init__(
+        self, store: Store, slot: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.store, self.slot, self.say, self.clock = store, slot, say, clock
         #: Something may have arrived: the scan is the truth.
         self.stale = True
         self._names: list[str] = []
-        self._scan_cost, self._scanned_at = 0.0, float("-inf")
+        self._cost, self._scanned_at = 0.0, float("-inf")
+        #: Names that cannot be moved: left out for `poll` seconds, or they would stand before all others for ever.
+        self._stuck: set[str] = set()
+        self._stuck_until = float("-inf")
 
-    def forget(self) -> None:
-        """Scan before the next job: something went back to its old place, before what was read ahead."""
+    def clear(self) -> None:
+        """Forget what was read ahead: something has come back to an earlier place."""
         self._names.clear()
 
     def hint(self, name: str) -> None:
         """*name* has arrived in ``queued/``. It takes its place at once, however long a scan would take."""
-        if not self._names or name >= self._names[-1] or parse_queued(name) is None:
+        if not self._names or name >= self._names[-1] or name in self._stuck or parse_queued(name) is None:
             return
         place = bisect_left(self._names, name)
         if self._names[place] != name:
             self._names.insert(place, name)
+            del self._names[_KEEP:]
 
-    def next(self) -> Stem | None:
-        """The first queued job, each once a scan; None when there is none. Raises SpoolUnusable."""
-        if self.stale and self.clock() - self._scanned_at >= self._scan_cost / _SCAN_SHARE:
+    def claim(self) -> Claimed | None:
+        """Claim the first job that can be had; None when there is none. Raises OSError, SpoolqError."""
+        if self.stale and self.clock() - self._scanned_at >= self._cost / _SCAN_SHARE:
             self._names.clear()
-        while True:
-            if not self._names and not self._scan():
-                return None
-            stem = parse_queued(self._names.pop(0))
-            if stem is not None:
-                return stem
+        while self._names or self._scan():
+            name = self._names.pop(0)
+            stem = parse_queued(name)
+            if stem is None:
+                continue
+            try:
+                claimed = claim(self.store, stem, self.slot, self.say)
+            except Immovable as error:
+                self._stuck.add(name)
+                self.say(str(error))
+                continue
+            if claimed is not None:
+                return claimed
+        return None
 
     def _scan(self) -> bool:
         began = self.clock()
         self.stale = False
-        self._names = heapq.nsmallest(_KEEP, (n for n in self.store.names(State.QUEUED) if n.endswith(SUFFIX)))
+        if began >= self._stuck_until:
+            self._stuck.clear()
+            self._stuck_until = began + max(1.0, self.store.poll)
+        names = [n for n in self.store.names(State.QUEUED) if n.endswith(SUFFIX) and n not in self._stuck]
+        self._names = heapq.nsmallest(_KEEP, names)
+        if len(names) > _KEEP and not any(map(parse_queued, self._names)):  # drops stand before the first job
+            self._names = heapq.nsmallest(_KEEP, filter(parse_queued, names))
         self._scanned_at = self.clock()
-        self._scan_cost = self._scanned_at - began
+        self._cost = self._scanned_at - began
         return bool(self._names)
