@@ -158,7 +158,7 @@ def _narrow(widths: list[int], flexible: int, room: int) -> None:
 
 def subject(record: Mapping[str, Any]) -> str:
     """What a job is, in a few words: model and tasks, or the command."""
-    request = record.get("request") or {}
+    request = mask(record.get("request") or {})
     if isinstance(request.get("command"), list) and request["command"]:
         program, *rest = map(str, request["command"])
         return safe(shlex.join([program.rpartition("/")[2] or program, *rest]))

@@ -239,6 +239,11 @@ class TestSecrets:
         assert shown["waiting"][0]["request"] == {"env": {"A_TOKEN": "***", "B": "b"}, "command": ["x"]}
         assert document["waiting"][0]["request"]["env"]["A_TOKEN"] == "s3cret"
 
+    def test_also_in_the_few_words_about_a_job_that_no_recipe_took(self):
+        # Given a request with a slip in it, When it is listed, Then its token is not
+        shown = render.subject({"request": {"comand": ["x"], "env": {"HF_TOKEN": "s3cret"}}})
+        assert "s3cret" not in shown and "HF_TOKEN" in shown
+
     def test_an_env_that_is_no_object_is_harmless(self):
         assert render.mask({"env": ["HF_TOKEN=x"]}) == {"env": ["HF_TOKEN=x"]}
         assert render.mask({"env": None}) == {"env": None}
