@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,9 +173,15 @@ def publish_invalid(store: Store, final: Path, stem: Stem) -> None:
 
 
 def terminal_record(path: Path) -> dict[str, Any] | None:
-    """The record in a terminal file: ``job_id`` the name's, ``status`` the directory's; None for anything else."""
+    """The record in a terminal file: ``job_id`` the name's, ``status`` the directory's; None for anything else.
+
+    RACE: between commit and record the file is what was submitted, and its owner may have written anything: a record
+    is ours.
+    """
     try:
-        data, _ = read_regular(path, MAX_RECORD)
+        data, status = read_regular(path, MAX_RECORD)
+        if status.st_uid not in (0, os.getuid()) and status.st_uid != path.parent.stat().st_uid:
+            return None
         document = _parse(data)
     except (OSError, ValueError, RecursionError):
         return None

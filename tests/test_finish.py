@@ -18,6 +18,7 @@ from spoolq.transitions import State
 from tests.spooltest.faults import LostReplies, Steps, observed, refuse
 from tests.spooltest.jobs import STATE_OF, claimed, conclude_as, ended, opened, retried, submitted
 from tests.spooltest.trees import assert_state, record_of
+from tests.spooltest.users import NOBODY, needs_root, without_rights
 
 
 def record_for(store, running: Running, outcome: str = "succeeded", **facts) -> dict:
@@ -320,3 +321,24 @@ def test_a_whole_attempt_ends_in_a_whole_record(store):
     assert (record["signal"], record["attempt"], record["worker"]) == (9, 1, "host-a.gpu0")
     assert (record["submitted_by"], record["max_attempts"], record["recipe"]) == (os.getuid(), 3, "command")
     assert Entry(State.FAILED, attempt.running.stem).stem.key in record["run_dir"]
+
+
+@needs_root
+def test_what_a_submitter_wrote_into_his_file_is_no_record(public_store):
+    # Given a job whose file already says that it has completed, and a finish that is cut off between commit and record
+    store, stem = public_store, submitted(public_store)
+    path = store.layout.queued(stem)
+    running = claimed(store, stem).running
+    record = record_for(store, running)
+    target = store.layout.terminal(State.COMPLETED, stem.key)
+    store.layout.running(running).rename(target)
+    target.write_text(json.dumps(record))
+    assert path.name.endswith(target.name) and terminal_record(target) == record
+    # When it is a stranger's file, Then nobody believes it, neither we nor another reader
+    os.chown(target, NOBODY - 1, -1)
+    assert terminal_record(target) is None
+    assert without_rights(lambda: terminal_record(target)) == "ok: None"
+    # and the owner of the spool is believed by everybody
+    os.chown(target.parent, NOBODY - 1, -1)
+    assert terminal_record(target) == record
+    assert without_rights(lambda: terminal_record(target)["outcome"]) == "ok: succeeded"
