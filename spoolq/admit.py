@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spoolq import history
+from spoolq.claims import SECOND_LINK
 from spoolq.documents import MAX_BYTES, parse_object
 from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.files import GONE, read_regular
@@ -26,19 +27,15 @@ from spoolq.names import (
     PRIORITIES,
     Running,
     Stem,
-    format_stamp,
     is_candidate,
     is_drop,
     new_claim,
     new_stem,
-    parse_queued,
-    parse_stamp,
 )
+from spoolq.newcomers import Newcomers
 from spoolq.store import Store
 from spoolq.transitions import State
 
-#: A STEM may be this much older than its file's arrival, in seconds: hosts' clocks differ, nothing waits in a drawer.
-_PLAUSIBLE_S = 86400.0
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +47,7 @@ class _Rest:
     since: float
 
 
-@dataclass(slots=True)
+@dataclass
 class Admission:
     """Looks at drops. *check* raises RequestInvalid for a document that no recipe can take; *say* gets a line each."""
 
@@ -59,8 +56,10 @@ class Admission:
     say: Callable[[str], None] = lambda _line: None
     clock: Callable[[], float] = time.monotonic
     _resting: dict[str, _Rest] = field(default_factory=dict)
-    _vouched: set[str] = field(default_factory=set)
     _last_stamp: datetime = _BEGINNING
+
+    def __post_init__(self) -> None:
+        self._newcomers = Newcomers(self.store)
 
     @property
     def unsettled(self) -> bool:
@@ -75,11 +74,8 @@ class Admission:
         return max(0.05, due - self.clock())
 
     def concerns(self, name: str) -> bool:
-        """Whether an arrival of that name waits for a turn: a drop, or a STEM of long ago. Says it in any thread."""
-        return is_candidate(name) and (parse_queued(name) is None or name[-65:-42] < self._oldest_plain())
-
-    def _oldest_plain(self) -> str:
-        return format_stamp(datetime.fromtimestamp(self.store.clock() - _PLAUSIBLE_S, UTC))
+        """Whether an arrival of that name waits for a turn: a drop, or a STEM to be asked about. Says it in any thread."""
+        return is_candidate(name) and (parse_queued(name) is None or self._newcomers.asks(name))
 
     def turn(self) -> int:
         """Admit or reject every drop that is ready; returns how many left the drop box."""
@@ -88,32 +84,8 @@ class Admission:
         self._resting = {name: rest for name, rest in self._resting.items() if name in drops}
         looks = [(status.ctime, name, status) for name in drops if (status := self._look(name))]
         done = sum(self._one(name, status) for _, name, status in sorted(looks, key=lambda look: look[:2]))
-        self._question_old_stamps(names)
+        self._newcomers.turn(names, self.say)
         return done
-
-    def _question_old_stamps(self, names: list[str]) -> None:
-        """Make a drop of what came in under a STEM that is older than its arrival: it would jump the whole queue.
-
-        Only stamps over a day old are looked at, and each once. A job that waited so long has an old mtime, which a new
-        priority or a copy of the spool leaves as it is; one that was given back or retried has a history.
-        """
-        oldest = self._oldest_plain()
-        # The stamp ends 42 characters before the name does; comparing that first spares parsing a deep queue.
-        old = (name for name in names if name[-65:-42] < oldest)
-        aged = {name: stem for name in old if (stem := parse_queued(name))}
-        self._vouched &= aged.keys()
-        for name in sorted(aged.keys() - self._vouched):
-            status, stem = self._look(name), aged[name]
-            if status is None:
-                continue
-            came_later = status.arrived - parse_stamp(stem.stamp).timestamp() > _PLAUSIBLE_S
-            if not came_later or history.events(self.store, stem.key):
-                self._vouched.add(name)
-                continue
-            with contextlib.suppress(OSError):  # claimed meanwhile; or a drop of that name, which goes first
-                target = self.store.layout.drop(f"{stem.uuid}.json")
-                self.store.disk.rename_new(self.store.layout.drop(name), target)
-                self.say(f"{_printable(name)!r} is stamped long before it came; it gets a place of its own")
 
     def _look(self, name: str) -> _Status | None:
         try:
@@ -159,6 +131,8 @@ class Admission:
             data, fresh = read_regular(self.store.layout.drop(name), MAX_BYTES)
         except PermissionError:
             raise RequestInvalid("it may not be read by the runner; drop it readable (chmod g+r)") from None
+        if fresh.st_nlink > 1 and self.store.shared:
+            raise RequestInvalid(SECOND_LINK)
         return parse_object(data), _Status(fresh)
 
     def _rested(self, name: str, status: _Status) -> bool:
@@ -228,12 +202,10 @@ class Admission:
 class _Status:
     """The part of an lstat that admission needs."""
 
-    __slots__ = ("arrived", "ctime", "look", "mode", "uid")
+    __slots__ = ("ctime", "look", "mode", "uid")
 
     def __init__(self, status: os.stat_result) -> None:
         self.mode, self.uid, self.ctime = status.st_mode, status.st_uid, status.st_ctime
-        #: The earliest that it can have come: any rename, chmod or copy of the spool renews the ctime.
-        self.arrived = min(status.st_ctime, status.st_mtime)
         self.look = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from spoolq import control, environment, history, process, requests
+from spoolq import control, environment, history, process, requests, trust
 from spoolq.admit import invalid_record
 from spoolq.claims import Claimed, reclaim, requeue, stands
 from spoolq.errors import ClaimLost
@@ -242,4 +242,7 @@ def _after(store: Store, running: Running, origin: str, outcome: str, say: Say) 
 
 def accept(store: Store, claimed: Claimed) -> Job:
     """The job in a claimed file; raises RequestInvalid for what cannot be run."""
+    level = claimed.running.stem.priority
+    if not history.was_raised(history.events(store, claimed.running.stem.key), level):
+        trust.check_priority(store.settings, claimed.uid, level)
     return requests.read(claimed.data, claimed.uid, store.settings)

@@ -20,6 +20,8 @@ from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
 Warn = Callable[[str], None]
+#: In a shared spool a second link has the owner of the first, who never put it there.
+SECOND_LINK = "it has a second link, so its owner need not be who dropped it; drop a copy"
 #: What is refused for one entry while others can be moved: an immutable file, a mount point, another user's folder.
 ONE_ONLY = (errno.EPERM, errno.EACCES, errno.EBUSY)
 #: The largest claimed file that is read, in bytes: a retried record is larger than the request in it.
@@ -88,6 +90,8 @@ def read_claimed(store: Store, running: Running, *, opened: bool = False) -> Cla
         uid, since = status.st_uid, status.st_ctime
         if stat.S_ISREG(status.st_mode):
             data, _ = read_regular(path, MAX_CLAIMED)
+            if status.st_nlink > 1 and store.shared:
+                fault = SECOND_LINK
         else:
             fault = f"it is a {_kind(status.st_mode)}, not a regular file"
     except OSError as error:

@@ -32,6 +32,7 @@ SETTINGS = """\
 # Shared spools only: who may use what.
 # trusted = []               # users (names or uids) whose jobs may use every recipe
 # open_recipes = []          # recipes that everybody's jobs may use
+# open_priorities = ["normal", "low"]   # priorities that everybody's jobs may have
 
 # [slots]                    # one runner each; the value is its CUDA_VISIBLE_DEVICES
 # gpu0 = "0"

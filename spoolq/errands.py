@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from spoolq import control, people
+from spoolq import control, people, trust
 from spoolq.control import Request
-from spoolq.errors import EndUnderWay, JobNotFound, NotAllowed, SpoolqError
+from spoolq.errors import EndUnderWay, JobNotFound, NotAllowed, RequestInvalid, SpoolqError
 from spoolq.find import find
 from spoolq.jobs import Entry, owner_of
+from spoolq.names import PRIORITIES
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
@@ -25,7 +26,7 @@ def turn(store: Store, say: Callable[[str], None]) -> None:
         except (SpoolqError, OSError) as error:
             say(f"cannot {asked.verb} {asked.key[-36:][:8]} for user {asked.uid}: {error}")
             # Anything but a refusal may be over by the next turn.
-            done = isinstance(error, NotAllowed | JobNotFound) and not isinstance(error, EndUnderWay)
+            done = isinstance(error, NotAllowed | JobNotFound | RequestInvalid) and not isinstance(error, EndUnderWay)
         if done:
             with contextlib.suppress(OSError):  # met again in the next turn; the others' requests come first
                 store.disk.unlink(asked.path)
@@ -45,7 +46,10 @@ def _one(store: Store, asked: Request, say: Callable[[str], None]) -> bool:
     if asked.verb == "retry":
         people.retry(store, entry)
     else:
-        people.prioritise(store, entry, str(control.facts_of(asked).get("level")))
+        level = str(control.facts_of(asked).get("level"))
+        if level in PRIORITIES:
+            trust.check_priority(store.settings, asked.uid, level)
+        people.prioritise(store, entry, level)
     return True
 
 

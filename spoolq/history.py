@@ -60,6 +60,11 @@ def was_retried(past: list[dict[str, Any]], record: Mapping[str, Any]) -> bool:
     return any(event.get("event") == "retried" and event.get("of") == record.get("claim") for event in past)
 
 
+def was_raised(past: list[dict[str, Any]], level: str) -> bool:
+    """Whether somebody who may has given the job that priority; its file's name alone proves nothing."""
+    return any(event.get("event") == "prioritised" and event.get("level") == level for event in past)
+
+
 def since_retry(past: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The events since a person last asked for a retry: what `max_attempts` counts."""
     asked = [index for index, event in enumerate(past) if event.get("event") == "retried"]

@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from spoolq.durations import parse_duration
 from spoolq.errors import RequestInvalid
+from spoolq.settings import Priority
 from spoolq.transitions import RetryOn, State
 
-Priority = Literal["urgent", "high", "normal", "low"]
 #: How a run ended; see docs/protocol.md.
 Outcome = Literal[
     "succeeded",

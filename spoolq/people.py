@@ -128,6 +128,9 @@ def prioritise(store: Store, entry: Entry, level: str) -> Stem:
         _ask(store, "prioritise", entry, level=level)
         return entry.stem
     with _refusals(store, "prioritise", entry):
+        # The line first: it says that the name's level is nobody's forgery, and keeps when the file came.
+        came = store.layout.queued(entry.stem).lstat().st_ctime
+        history.record(store, stem.key, "prioritised", level=level, by=os.getuid(), came=came)
         with store.locked():
             store.disk.rename_new(store.layout.queued(entry.stem), store.layout.queued(stem))
         store.disk.sync_directory(store.layout.state(State.QUEUED))

@@ -57,6 +57,7 @@ def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
     name = recipes.choose(envelope.request, envelope.recipe, settings)
     asker = trust.submitter(document, uid)
     trust.check(settings, asker, name)
+    trust.check_priority(settings, uid, envelope.priority)  # the file's owner: a retried record is ours, level and all
     recipe, request = _checked(name, envelope, settings)
     grace = envelope.grace if envelope.grace is not None else recipe.grace
     return Job(

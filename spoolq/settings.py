@@ -15,6 +15,8 @@ from spoolq.errors import SettingsInvalid
 from spoolq.names import SLOT_RULE, is_slot
 from spoolq.transitions import RetryOn
 
+Priority = Literal["urgent", "high", "normal", "low"]
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -48,6 +50,8 @@ class Settings:
     trusted: list[str | int] = field(default_factory=list)
     #: Recipes that everybody's jobs may use in a shared spool.
     open_recipes: list[str] = field(default_factory=list)
+    #: Priorities that everybody's jobs may have in a shared spool.
+    open_priorities: list[Priority] = field(default_factory=lambda: list[Priority](["normal", "low"]))
     #: Directories under which a request may name its own `output_dir`.
     output_roots: list[str] = field(default_factory=list)
     #: Slot name -> the devices it shows to its evaluation (CUDA_VISIBLE_DEVICES); "" hides all of them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,14 @@ class Store:
     def poll(self) -> float:
         """Seconds between two looks when nothing wakes anybody."""
         return self.settings.poll if self.settings.poll is not None else 1.0 if self.network else 30.0
+
+    @property
+    def shared(self) -> bool:
+        """Whether others than its owner may put files into ``queued/``."""
+        try:
+            return bool(self.layout.state(State.QUEUED).stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+        except OSError:
+            return True
 
     @contextlib.contextmanager
     def locked(self, *, insist: bool = True, warn: Callable[[str], None] | None = None) -> Iterator[None]:

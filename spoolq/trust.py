@@ -27,13 +27,29 @@ def check(settings: Settings, uid: int, recipe: str) -> None:
 
     The runner's own user and root may use all, `trusted` users too, everybody else what `open_recipes` lists.
     """
-    if uid in (os.getuid(), 0) or uid in _trusted(settings) or recipe in settings.open_recipes:
+    if recipe in settings.open_recipes or is_trusted(settings, uid):
         return
     raise RequestInvalid(
         f"field `recipe`: {recipe!r} is not open to user {uid} in this spool; the operator may list it in "
         "`open_recipes`, or you in `trusted`",
         "recipe",
     )
+
+
+def check_priority(settings: Settings, uid: int, level: str) -> None:
+    """Raise RequestInvalid unless *uid* may choose the priority *level* here: as with recipes, by `open_priorities`."""
+    if level in settings.open_priorities or is_trusted(settings, uid):
+        return
+    raise RequestInvalid(
+        f"field `priority`: {level!r} is not open to user {uid} in this spool; the operator may list it in "
+        "`open_priorities`, or raise this job",
+        "priority",
+    )
+
+
+def is_trusted(settings: Settings, uid: int) -> bool:
+    """Whether *uid* may do all that the runner's own user may: that user, root, and the `trusted`."""
+    return uid in (os.getuid(), 0) or uid in _trusted(settings)
 
 
 def _trusted(settings: Settings) -> set[int]:

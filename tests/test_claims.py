@@ -287,3 +287,15 @@ def test_a_claim_that_never_was_does_not_stand(store):
     stem = publish(store, REQUEST)
     assert not stands(store, Running(stem, new_claim("host-a", "gpu0")))
     assert parse_running(f"{stem}.json") is None
+
+
+def test_a_second_link_under_a_jobs_name_is_no_job_in_a_shared_spool(store):
+    # Given a link to somebody's file under a STEM
+    stem = submitted(store)
+    os.link(store.layout.queued(stem), store.root / "other")
+    (store.root / "queued").chmod(0o3770)
+    # When it is claimed, Then it is at fault; a spool of one's own takes it
+    taken = claimed(store, stem)
+    assert taken.fault is not None and "second link" in taken.fault and taken.data == b""
+    (store.root / "queued").chmod(0o700)
+    assert read_claimed(store, taken.running).fault is None

@@ -102,3 +102,21 @@ def test_a_request_that_cannot_be_removed_does_not_hold_up_the_others(store):
     # When the watcher looks, Then the other is carried out
     errands.turn(store, lambda _line: None)
     assert find(store, stem.uuid).state is State.CANCELLED
+
+
+@needs_root
+def test_a_stranger_raises_his_own_job_no_higher_than_is_open(store):
+    # Given a stranger's job, and his requests
+    stem, said = _queued(store, owner=NOBODY), []
+    _ask(store, "prioritise", stem, uid=NOBODY, level="urgent")
+    errands.turn(store, said.append)
+    # Then it stands where it was, he is told, and his request is gone
+    assert find(store, stem.uuid).stem == stem and "'urgent' is not open to user 65534" in said[0]
+    assert control.read(store).asked == ()
+    # When he asks for an open one, or the operator raises the job, Then it moves
+    _ask(store, "prioritise", stem, uid=NOBODY, level="low")
+    errands.turn(store, said.append)
+    assert find(store, stem.uuid).stem.priority == "low"
+    _ask(store, "prioritise", stem, level="urgent")
+    errands.turn(store, said.append)
+    assert find(store, stem.uuid).stem.priority == "urgent"

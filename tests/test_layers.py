@@ -23,6 +23,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "finish",
         "history",
         "jobs",
+        "newcomers",
         "people",
         "replay",
         "store",

@@ -99,3 +99,25 @@ def test_the_owner_is_read_from_the_file(store):
     taken = claimed(store, stem)
     with pytest.raises(RequestInvalid, match=f"user {NOBODY}"):
         requests.read(taken.data, taken.uid, store.settings)
+
+
+@needs_root
+@pytest.mark.parametrize("raised", [False, True])
+def test_a_strangers_level_counts_when_the_operator_gave_it(store, raised):
+    # Given a stranger's job under an urgent name, which he wrote, or the operator gave it
+    from spoolq.attempt import accept
+    from spoolq.find import find
+    from spoolq.people import prioritise
+    from tests.spooltest.jobs import claimed, submitted
+
+    store.settings = Settings(open_recipes=["command"])
+    stem = submitted(store, "normal" if raised else "urgent")
+    os.chown(store.layout.queued(stem), NOBODY, -1)
+    stem = prioritise(store, find(store, stem.uuid), "urgent") if raised else stem
+    taken = claimed(store, stem)
+    # When it is claimed, Then it is a job only in the second case
+    if raised:
+        assert accept(store, taken).submitted_by == NOBODY
+    else:
+        with pytest.raises(RequestInvalid, match="`priority`: 'urgent' is not open"):
+            accept(store, taken)

@@ -40,14 +40,13 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
     if past:
         render.line(f"\n{render.coloured('history', 'bold')}")
     for event in past:
-        extra = " ".join(
-            f"{key}={event[key]}" for key in ("attempt", "worker", "outcome", "reason", "dropped") if key in event
-        )
+        extra = " ".join(f"{key}={event[key]}" for key in _EVENT_FACTS if key in event)
         render.line(
             f"  {render.local_time(event.get('at'))}  {render.safe(event.get('event'))}  {render.safe(extra)}".rstrip()
         )
 
 
+_EVENT_FACTS = ("attempt", "worker", "outcome", "reason", "level", "dropped")
 _FACTS = (
     "recipe",
     "priority",
