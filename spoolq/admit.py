@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spoolq import history
-from spoolq.claims import SECOND_LINK
+from spoolq.claims import ONE_ONLY, SECOND_LINK
 from spoolq.documents import MAX_BYTES, parse_object
 from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.files import GONE, read_regular
@@ -56,6 +56,8 @@ class Admission:
     say: Callable[[str], None] = lambda _line: None
     clock: Callable[[], float] = time.monotonic
     _resting: dict[str, _Rest] = field(default_factory=dict)
+    _stuck: dict[str, float] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
     _last_stamp: datetime = _BEGINNING
 
     def __post_init__(self) -> None:
@@ -82,6 +84,9 @@ class Admission:
         names = self.store.names(State.QUEUED)
         drops = [name for name in names if is_drop(name)]
         self._resting = {name: rest for name, rest in self._resting.items() if name in drops}
+        self._said &= set(drops)
+        self._stuck = {name: until for name, until in self._stuck.items() if until > self.clock()}
+        drops = [name for name in drops if name not in self._stuck]
         looks = [(status.ctime, name, status) for name in drops if (status := self._look(name))]
         done = sum(self._one(name, status) for _, name, status in sorted(looks, key=lambda look: look[:2]))
         self._newcomers.turn(names, self.say)
@@ -100,7 +105,12 @@ class Admission:
         except ClaimLost:
             return False
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno in GONE:
+                return False
+            if error.errno in ONE_ONLY:  # said once, and left alone for a while: each try writes to the disk
+                self._stuck[name] = self.clock() + max(1.0, self.store.settle)
+            if error.errno not in ONE_ONLY or name not in self._said:
+                self._said.add(name)
                 self.say(f"cannot admit {name!r}: {error.strerror}. It stays where it is.")
             return False
         except Exception as error:  # what nobody thought of costs the others nothing

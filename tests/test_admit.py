@@ -10,6 +10,7 @@ import pytest
 from spoolq import history, requests
 from spoolq.admit import Admission
 from spoolq.documents import MAX_BYTES, MAX_DEPTH
+from spoolq.files import Disk
 from spoolq.find import find
 from spoolq.finish import terminal_record
 from spoolq.names import parse_queued, parse_stamp
@@ -353,6 +354,39 @@ def test_one_drop_that_the_disk_refuses_does_not_hold_up_the_others(store, admis
     assert find(store, "a.json").state is State.QUEUED
     # behind the others: nobody who was told his position is overtaken by who comes later
     assert queue(store)[2] == find(store, "a.json").stem.uuid
+
+
+class Immovable(Disk):
+    """A disk with one file that nobody may move."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.asked = name, 0
+
+    def rename_new(self, source, target):
+        if source.name == self.name:
+            self.asked += 1
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        super().rename_new(source, target)
+
+
+def test_a_drop_that_nobody_may_move_is_said_once_and_left_alone(store, admission, clock, said):
+    # Given a drop that cannot be moved, and another
+    drop(store, "a.json")
+    drop(store, "b.json")
+    store.disk = Immovable("a.json")
+    # When admission looks again and again
+    assert [admission.turn() for _ in range(5)] == [1, 0, 0, 0, 0]
+    # Then the other is a job, and the one has been tried and said once; nothing of it is left
+    assert said[0] == "cannot admit 'a.json': Operation not permitted. It stays where it is." and len(said) == 2
+    assert store.disk.asked == 1 and os.listdir(store.layout.tmp) == []
+    assert os.listdir(store.layout.runs) == [find(store, "b.json").stem.key]
+    # and it is tried again when it has rested, without another word
+    clock.now += 11
+    assert admission.turn() == 0 and (store.disk.asked, len(said)) == (2, 2)
+    store.disk = Disk()
+    clock.now += 11
+    assert admission.turn() == 1
 
 
 def test_a_lost_reply_admits_once_and_keeps_the_history(store, admission):
