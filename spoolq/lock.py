@@ -82,16 +82,16 @@ def held(path: Path, timeout: float, clock: Callable[[], float] = time.monotonic
 
 def holder(path: Path) -> str:
     """Who holds the lock, in words: pid and command line on this host, else that it is somebody elsewhere."""
-    pid = _holder_pid(path)
+    pid = holder_pid(path)
     return _process(pid) if pid else "a process of another host, user or container"
 
 
 def is_held(path: Path) -> bool:
     """Whether a process of this host holds the lock, without touching it."""
-    return _holder_pid(path) is not None
+    return holder_pid(path) is not None
 
 
-def _holder_pid(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
+def holder_pid(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
     """The pid that took the lock. proc(5): ``1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF``, devices hexadecimal."""
     try:
         status = path.stat()
@@ -108,7 +108,7 @@ def _holder_pid(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
 
 def holder_command(path: Path) -> list[str]:
     """The command line of the process of this host that took the lock; [] without one."""
-    pid = _holder_pid(path)
+    pid = holder_pid(path)
     return _command(pid) if pid else []
 
 

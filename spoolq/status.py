@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spoolq.names import is_drop, parse_queued, parse_terminal
 from spoolq.recipes.progress import newest
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
+from spoolq.troubles import troubles
 
 _TAIL_BYTES = 8192
 #: The bars that are the evaluation itself, in lm-eval and lmms-eval.
@@ -51,6 +53,7 @@ def status(store: Store, show: int = 10) -> dict[str, Any]:
     """
     names = store.names(State.QUEUED)
     queued = sorted(name for name in names if parse_queued(name))
+    rest = sorted(set(names) - set(queued))
     running = [entry for name in sorted(store.names(State.RUNNING)) if (entry := parse_entry(State.RUNNING, name))]
     records = [with_progress(store, record) for entry in running if (record := describe(store, entry))]
     paused = control.pause_facts(store) if control.read(store).paused else None
@@ -65,8 +68,9 @@ def status(store: Store, show: int = 10) -> dict[str, Any]:
         "running_jobs": ids,
         "queued_jobs": [name[-41:-5] for name in queued],
         **{f"{state}_jobs": sum(1 for n in store.names(state) if parse_terminal(n)) for state in TERMINAL},
-        "drops": sum(1 for name in names if is_drop(name)),
+        "drops": sum(1 for name in rest if is_drop(name)),
         "slots": _slots(store),
+        "troubles": [asdict(trouble) for trouble in troubles(store, queued, rest, list(_ours(store).values()))],
         "running": records,
         "waiting": waiting,
     }
@@ -79,7 +83,7 @@ def _waiting(store: Store, names: list[str], paused: Mapping[str, Any] | None, r
         record = describe(store, entry) if entry else None
         if record:
             record["position_in_queue"] = position
-            found.append({**record, "reason": _reason(store, position, paused, running)})
+            found.append({**record, "reason": record["error"] or _reason(store, position, paused, running)})
     return found
 
 
@@ -100,12 +104,21 @@ def _slots(store: Store) -> dict[str, bool]:
     """The slots of this host, and whether somebody holds each: the settings', or those of this spool's runners."""
     try:
         directory = lock_directory(store.settings.lock_dir)
-        running = {path.stem: True for path in directory.glob("*.lock") if _is_ours(store, holder_command(path))}
+        running = dict.fromkeys(_ours(store), True)
     except (SpoolUnusable, OSError):  # a host where nothing can run may still look
         return {}
     if store.settings.slots or not running:
         return {slot: is_held(directory / f"{slot}.lock") for slot in store.settings.slots or {"all": ""}} | running
     return running
+
+
+def _ours(store: Store) -> dict[str, Path]:
+    """The slots that runners of this spool hold on this host, and their locks."""
+    try:
+        locks = list(lock_directory(store.settings.lock_dir).glob("*.lock"))
+    except (SpoolUnusable, OSError):
+        return {}
+    return {path.stem: path for path in locks if _is_ours(store, holder_command(path))}
 
 
 def _is_ours(store: Store, command: list[str]) -> bool:

@@ -50,6 +50,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "spawn",
         "status",
         "sweep",
+        "troubles",
         "upcoming",
         "watch",
         "watcher",

@@ -26,6 +26,9 @@ def command(
         render.emit_json(seen)
         return
     _counts(seen)
+    for trouble in seen["troubles"]:
+        text = render.safe(f"{trouble['what']}: {trouble['path']}. {trouble['next']}")
+        render.line(render.coloured(f"trouble: {text}", "failed"))
     if seen["running"]:
         render.line("\n" + render.coloured("running", "bold"))
         for record in seen["running"]:

@@ -63,3 +63,14 @@ def test_json_has_the_names_of_lmms_eval_and_whole_records(busy):
         "behind 1 queued job",
         "behind 2 queued jobs",
     ]
+
+
+def test_in_trouble(spool, golden):
+    # Given a directory that may not be written, and a file that is no job
+    (spool / "running").chmod(0o555)
+    (spool / "queued" / "notes\x1b[2J.txt").write_text("x")
+    # When one asks, Then each trouble is a line: what, where, what next
+    ran = spoolq("status")
+    golden("status_trouble", ran.out)
+    (spool / "running").chmod(0o755)
+    assert [trouble["path"] for trouble in spoolq("status", "--json").json()["troubles"]] == ["notes\x1b[2J.txt"]
