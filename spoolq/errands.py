@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 from spoolq import control, people, trust
 from spoolq.control import Request
-from spoolq.errors import EndUnderWay, JobNotFound, NotAllowed, RequestInvalid, SpoolqError
-from spoolq.find import find
-from spoolq.jobs import Entry, owner_of
+from spoolq.errors import EndUnderWay, NotAllowed, RequestInvalid, SpoolqError
+from spoolq.jobs import Entry, owner_of, parse_entry
 from spoolq.names import PRIORITIES
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
@@ -20,24 +19,35 @@ from spoolq.transitions import TERMINAL, State
 
 def turn(store: Store, say: Callable[[str], None]) -> None:
     """Look at every request once. One that is done, refused or pointless is removed; a running job's cancel stays."""
-    for asked in control.read(store).asked:
+    wanted = control.read(store).asked
+    places = _places(store, {asked.key for asked in wanted})
+    for asked in wanted:
         try:
-            done = _one(store, asked, say)
+            done = asked.key not in places or _one(store, asked, places[asked.key], say)
         except (SpoolqError, OSError) as error:
             say(f"cannot {asked.verb} {asked.key[-36:][:8]} for user {asked.uid}: {error}")
             # Anything but a refusal may be over by the next turn.
-            done = isinstance(error, NotAllowed | JobNotFound | RequestInvalid) and not isinstance(error, EndUnderWay)
+            done = isinstance(error, NotAllowed | RequestInvalid) and not isinstance(error, EndUnderWay)
         if done:
             with contextlib.suppress(OSError):  # met again in the next turn; the others' requests come first
                 store.disk.unlink(asked.path)
 
 
-def _one(store: Store, asked: Request, say: Callable[[str], None]) -> bool:
+def _places(store: Store, keys: set[str]) -> dict[str, Entry]:
+    """Where the jobs are that are asked about, by one listing of each directory however many requests there are."""
+    found: dict[str, Entry] = {}
+    for _ in range(3):  # RACE: a requeue moves a job behind our back, from a directory not yet read to one read before
+        missing = keys - found.keys()
+        for state in State if missing else ():
+            for name in store.names(state):
+                key = name.partition("@")[0].removesuffix(".json")[-60:]
+                if key in missing and (entry := parse_entry(state, name)):
+                    found[key] = entry
+    return found
+
+
+def _one(store: Store, asked: Request, entry: Entry, say: Callable[[str], None]) -> bool:
     """Carry out one request; False to leave it where it is."""
-    try:
-        entry = find(store, asked.key)
-    except JobNotFound:
-        return True
     if not people.may(store, entry, asked.uid):
         say(f"refused: user {asked.uid} may not {asked.verb} {entry.stem.uuid[:8]} of user {owner_of(store, entry)}")
         return True

@@ -120,3 +120,20 @@ def test_a_stranger_raises_his_own_job_no_higher_than_is_open(store):
     _ask(store, "prioritise", stem, level="urgent")
     errands.turn(store, said.append)
     assert find(store, stem.uuid).stem.priority == "urgent"
+
+
+def test_a_thousand_requests_cost_a_few_listings(store):
+    # Given requests about jobs that there are not, and one about a job that there is
+    stem = _queued(store)
+    for number in range(1000):
+        store.layout.request(
+            "cancel", f"20261120T120730.{number:06}Z-1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "1"
+        ).touch()
+    _ask(store, "cancel", stem)
+    listed = []
+    names = store.names
+    store.names = lambda state: listed.append(state) or names(state)
+    # When the watcher looks, Then all are gone, and no directory was listed once for each
+    errands.turn(store, lambda _line: None)
+    assert find(store, stem.uuid).state is State.CANCELLED and os.listdir(store.layout.control) == []
+    assert len(listed) < 100
