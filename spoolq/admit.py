@@ -76,8 +76,8 @@ class Admission:
         return max(0.05, due - self.clock())
 
     def concerns(self, name: str) -> bool:
-        """Whether an arrival of that name waits for a turn: a drop, or a STEM to be asked about. Says it in any thread."""
-        return is_candidate(name) and (parse_queued(name) is None or self._newcomers.asks(name))
+        """Whether an arrival of that name waits for a turn: a drop, or a STEM to be asked about. For any thread."""
+        return is_drop(name) or (is_candidate(name) and self._newcomers.asks(name))
 
     def turn(self) -> int:
         """Admit or reject every drop that is ready; returns how many left the drop box."""

@@ -15,7 +15,8 @@ from typing import Any
 from spoolq import control, environment, history, process, requests, trust
 from spoolq.admit import invalid_record
 from spoolq.claims import Claimed, reclaim, requeue, stands
-from spoolq.errors import ClaimLost
+from spoolq.documents import MAX_DEPTH, parse_object
+from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.finish import finish, set_aside
 from spoolq.jobs import blank
 from spoolq.layout import RunDir
@@ -60,13 +61,22 @@ def reject(store: Store, claimed: Claimed, cause: str, say: Say) -> None:
     if claimed.fault is not None and "of that name" in claimed.fault:
         stem = new_stem(parse_stamp(stem.stamp))
     named = Running(stem, running.claim)
-    record = invalid_record(store, named, claimed.uid, f"cannot run {running.stem.uuid}: {cause}")
+    record = invalid_record(store, named, _asker(store, claimed), f"cannot run {running.stem.uuid}: {cause}")
     try:
         set_aside(store, store.layout.running(running), stem, named, record)
         history.record(store, stem.key, "finished", nonce=running.claim.nonce, outcome="invalid")
     except ClaimLost:
         return
     say(f"rejected {running.stem.uuid[:8]}: {cause}")
+
+
+def _asker(store: Store, claimed: Claimed) -> int:
+    """Whose job it is, as far as the file can be read: a retried record is ours, and its submitter's job."""
+    try:
+        document = parse_object(claimed.data, limit=len(claimed.data), depth=MAX_DEPTH + 1)
+    except RequestInvalid:
+        return claimed.uid
+    return trust.submitter(document, claimed.uid, store.settings)
 
 
 def owner(shim: int) -> dict[str, Any]:

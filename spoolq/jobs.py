@@ -109,7 +109,7 @@ def as_queued(store: Store, path: Path, stem: Stem) -> dict[str, Any] | None:
         return {**record, "error": f"cannot read the job's file: {error.strerror}"}
     past = history.events(store, stem.key)
     record["attempt"] = history.attempts(past)
-    return {**record, **_request(data, status.st_uid)}
+    return {**record, **_request(store, data, status.st_uid)}
 
 
 def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
@@ -130,7 +130,7 @@ def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
         started_at=started["at"] if started else None,
         heartbeat_at=heartbeat_at(store, running),
     )
-    return {**record, **_request(data, status.st_uid)}
+    return {**record, **_request(store, data, status.st_uid)}
 
 
 def _terminal(store: Store, entry: Entry) -> dict[str, Any] | None:
@@ -180,7 +180,7 @@ def read_final(store: Store, running: Running) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _request(data: bytes, uid: int) -> dict[str, Any]:
+def _request(store: Store, data: bytes, uid: int) -> dict[str, Any]:
     """What a job's file says, as far as it can be shown: the runner checks it again."""
     try:
         document: Mapping[str, Any] = parse_object(data, "the job's file", limit=MAX_RECORD)
@@ -189,7 +189,8 @@ def _request(data: bytes, uid: int) -> dict[str, Any]:
     inner = document.get("request")
     if not isinstance(inner, dict):
         return {"request": document, "submitted_by": uid}
-    known = {"request": inner, "submitted_by": submitter(document, uid)}
+    asker = submitter(document, uid, store.settings, store.root.stat().st_uid)
+    known = {"request": inner, "submitted_by": asker}
     for key in ("timeout", "grace"):
         with contextlib.suppress(ValueError):
             known[key] = None if document.get(key) is None else parse_duration(document[key])

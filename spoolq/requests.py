@@ -55,7 +55,7 @@ def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
     """The job in a parsed document; raises RequestInvalid."""
     envelope = parse_envelope(document)
     name = recipes.choose(envelope.request, envelope.recipe, settings)
-    asker = trust.submitter(document, uid)
+    asker = trust.submitter(document, uid, settings)
     trust.check(settings, asker, name)
     trust.check_priority(settings, uid, envelope.priority)  # the file's owner: a retried record is ours, level and all
     recipe, request = _checked(name, envelope, settings)

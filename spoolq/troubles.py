@@ -102,7 +102,7 @@ def _directories(store: Store) -> Iterator[Trouble]:
 
 def _lock(store: Store) -> Iterator[Trouble]:
     command = holder_command(store.layout.lock)
-    if command and not any("spoolq" in word for word in command[:4]):
+    if command and not any(Path(word).name.split(".")[0] == "spoolq" for word in command[:3]):
         step = "End it: without the lock every move waits for `lock_timeout`."
         yield Trouble(f"{holder(store.layout.lock)} holds the lock", str(store.layout.lock), step)
 

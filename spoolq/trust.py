@@ -11,13 +11,19 @@ from spoolq.errors import RequestInvalid
 from spoolq.settings import Settings
 
 
-def submitter(document: Mapping[str, Any], uid: int) -> int:
-    """The uid that a job is judged by: its file's owner, or `submitted_by` when we own it and it is a record.
+def submitter(document: Mapping[str, Any], uid: int, settings: Settings, operator: int | None = None) -> int:
+    """The uid that a job is judged by: its file's owner, or `submitted_by` if that owner is trusted, and it is a record.
 
-    A finished job's file is the runner's; by a retry a refused command must not become the runner's own.
+    A finished job's file is the runner's; by a retry a refused command must not become the runner's own. *operator* is
+    who owns the spool, whose word counts too when somebody else looks.
     """
     claimed = document.get("submitted_by")
-    if uid == os.getuid() and "outcome" in document and isinstance(claimed, int) and not isinstance(claimed, bool):
+    if (
+        (uid == operator or is_trusted(settings, uid))
+        and "outcome" in document
+        and isinstance(claimed, int)
+        and not isinstance(claimed, bool)
+    ):
         return claimed
     return uid
 

@@ -69,7 +69,11 @@ def test_a_record_of_ours_names_its_submitter_and_nothing_else_does(document, ui
     # When it is asked whose job it is, Then only a record that we wrote ourselves is believed
     if uid != ME and ME == STRANGER:
         pytest.skip("this test's stranger is its user")
-    assert submitter(document, uid) == who
+    assert submitter(document, uid, Settings()) == who
+    # and somebody else who looks believes the operator as well
+    assert submitter(document, uid, Settings(), operator=uid) == (
+        who if uid == ME else document.get("submitted_by", uid)
+    )
 
 
 def test_a_strangers_record_cannot_make_him_somebody_else():
