@@ -1,11 +1,17 @@
 """Run something as a user who may not: a forked child, without root if we are root."""
 
 import os
+import subprocess
+import sys
+import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+import spoolq
 
 NOBODY = 65534
 
@@ -14,14 +20,19 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a f
 
 def without_rights(function: Callable[[], object]) -> str:
     """What *function* gives when no superuser calls it: ``ok: VALUE`` or ``ERROR: MESSAGE``."""
+    return as_user(NOBODY, function, [NOBODY])
+
+
+def as_user(uid: int, function: Callable[[], object], groups: Sequence[int]) -> str:
+    """What *function* gives when *uid* calls it, if we are root: ``ok: VALUE`` or ``ERROR: MESSAGE``."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             if os.getuid() == 0:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
+                os.setgroups(groups)
+                os.setgid(groups[0])
+                os.setuid(uid)
             said = f"ok: {function()}"
         except BaseException as error:
             traceback.print_exc()
@@ -33,6 +44,24 @@ def without_rights(function: Callable[[], object]) -> str:
         said = answer.read()
     os.waitpid(pid, 0)
     return said
+
+
+@cache
+def public_python() -> tuple[str, dict[str, str]] | None:
+    """A Python that every user of this host may run spoolq with, and the environment that it needs; None without."""
+    packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    env = {"PYTHONPATH": os.pathsep.join([str(Path(spoolq.__file__).parent.parent), *dict.fromkeys(packages)])}
+    for python in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
+        command = [python, "-c", "import spoolq.cli, spoolq.models, spoolq.watcher"]
+        try:
+            subprocess.run(
+                command, user=NOBODY, group=NOBODY, extra_groups=[], env={**os.environ, **env}, cwd="/", check=True,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return python, env
+    return None
 
 
 def close(folder: Path) -> None:
