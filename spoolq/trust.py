@@ -12,7 +12,7 @@ from spoolq.settings import Settings
 
 
 def submitter(document: Mapping[str, Any], uid: int, settings: Settings, operator: int | None = None) -> int:
-    """The uid that a job is judged by: its file's owner, or `submitted_by` if that owner is trusted, and it is a record.
+    """The uid that a job is judged by: its file's owner, or `submitted_by` of a record that the trusted own.
 
     A finished job's file is the runner's; by a retry a refused command must not become the runner's own. *operator* is
     who owns the spool, whose word counts too when somebody else looks.
