@@ -80,6 +80,16 @@ def chain(past: list[dict[str, Any]], nonce: str) -> list[str]:
     return found
 
 
+def seniority(past: list[dict[str, Any]], nonce: str) -> tuple[int, int]:
+    """Orders the claims of a job by when they were made, the later the greater; a canceller's, without a line, first.
+
+    By the order of the lines, not by `at`: no two hosts' clocks are compared.
+    """
+    attempt = chain(past, nonce)
+    begun = next((i for i, event in enumerate(past) if attempt[-1] in (event.get("nonce"), event.get("of"))), -1)
+    return begun, len(attempt)
+
+
 def origin(past: list[dict[str, Any]], nonce: str) -> str:
     """The nonce that an attempt began under."""
     return chain(past, nonce)[-1]

@@ -149,12 +149,22 @@ def current_record(store: Store, entry: Entry) -> dict[str, Any] | None:
     None when there is neither. The file may hold the record of an end before a retry; then a `.final` wins.
     """
     record = terminal_record(store.layout.terminal(entry.state, entry.stem.key))
-    waiting = [name for name in finals(store) if name.stem.key == entry.stem.key]
+    waiting = newest_final(store, entry)
     if waiting and (record is None or history.was_retried(history.events(store, entry.stem.key), record)):
-        found = [final for name in waiting if (final := read_final(store, name))]
-        ended = [final for final in found if final.get("status") == entry.state.value]
-        return max(ended, key=lambda final: str(final.get("completed_at")), default=record)
+        return waiting[1]
     return record
+
+
+def newest_final(store: Store, entry: Entry) -> tuple[Running, dict[str, Any]] | None:
+    """Of all `.final` of an ended job that name its state, that of the claim made last, and what it says.
+
+    RACE: who lost the claim may leave one too, even after the end. The last claim is the one that ended the job.
+    """
+    past = history.events(store, entry.stem.key)
+    mine = [name for name in finals(store) if name.stem.key == entry.stem.key]
+    found = [(name, record) for name in mine if (record := read_final(store, name))]
+    ended = [final for final in found if final[1].get("status") == entry.state.value]
+    return max(ended, key=lambda final: history.seniority(past, final[0].claim.nonce), default=None)
 
 
 def finals(store: Store) -> list[Running]:

@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from spoolq import history
+from spoolq.files import names_in
 from spoolq.finish import publish_invalid, replace_record, terminal_record
-from spoolq.jobs import Entry, as_queued, finals, parse_entry, read_final
+from spoolq.jobs import Entry, as_queued, finals, newest_final, parse_entry, read_final
 from spoolq.names import SWEEP_SLOT, Running, new_claim
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
@@ -31,8 +32,6 @@ def replay(store: Store) -> int:
             entry = parse_entry(state, name)
             if entry:
                 by_key.setdefault(entry.stem.key, []).append(entry)
-    # The newest first: of two records of one job, the later was written by whoever had adopted it.
-    waiting.sort(key=lambda running: str((read_final(store, running) or {}).get("completed_at")), reverse=True)
     return sum(_guarded(store, running, by_key.get(running.stem.key, [])) for running in waiting)
 
 
@@ -51,7 +50,7 @@ def _one(store: Store, running: Running, places: list[Entry]) -> bool:
     if any(entry.claim == running.claim for entry in places):
         return False
     if ended:
-        return _for_ended(store, running, record, ended)
+        return _for_ended(store, running, ended)
     if record is not None and record.get("outcome") == "invalid" and not places:
         original = store.layout.run(running.stem.key).submitted(running.claim.nonce)
         if os.path.lexists(original):
@@ -63,20 +62,24 @@ def _one(store: Store, running: Running, places: list[Entry]) -> bool:
     return False
 
 
-def _for_ended(store: Store, running: Running, record: dict[str, Any] | None, ended: list[Entry]) -> bool:
-    final = store.layout.final(str(running))
-    for entry in ended:
-        target = store.layout.terminal(entry.state, entry.stem.key)
-        if _lacks_record(store, entry) and record is not None and record.get("status") == entry.state.value:
-            with store.locked(insist=False):
-                if _lacks_record(store, entry) and final.exists():
-                    store.disk.rename(final, target)
-                    store.disk.sync_directory(target.parent)
-                    return True
-            return False
+def _for_ended(store: Store, running: Running, ended: list[Entry]) -> bool:
+    """Publish the newest `.final` of a job that lacks its record; then *running*'s, if it is another, is litter."""
+    published = any(_publish_newest(store, entry) for entry in ended if _lacks_record(store, entry))
     if not any(_lacks_record(store, entry) for entry in ended):
-        store.disk.unlink(final)
-    return False
+        store.disk.unlink(store.layout.final(str(running)))
+    return published
+
+
+def _publish_newest(store: Store, entry: Entry) -> bool:
+    target = store.layout.terminal(entry.state, entry.stem.key)
+    with store.locked(insist=False):
+        newest = newest_final(store, entry)
+        # RACE: published meanwhile, or retried: what is put in the place of a file that is gone would be a second job.
+        if newest is None or target.name not in names_in(target.parent) or not _lacks_record(store, entry):
+            return False
+        store.disk.rename(store.layout.final(str(newest[0])), target)
+        store.disk.sync_directory(target.parent)
+    return True
 
 
 def _lacks_record(store: Store, entry: Entry) -> bool:

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
 from spoolq.admit import invalid_record
 from spoolq.claims import adopt, reclaim
+from spoolq.errors import ClaimLost
 from spoolq.finish import finish, set_aside, terminal_record
 from spoolq.jobs import Entry, describe, finals
 from spoolq.names import Running, new_claim
@@ -128,6 +130,48 @@ def test_of_two_that_failed_the_one_that_committed_is_published(store, attempt, 
     assert record_of(store, job)["outcome"] == "timed_out"
     assert record_of(store, job)["attempt"] == 2
     assert os.listdir(store.layout.tmp) == []
+
+
+def test_a_late_owner_with_a_fast_clock_does_not_get_his_record_on_anothers_end(store, attempt):
+    # Given an owner who judged his attempt, and was taken for dead: another has run the job again, and was killed
+    # between its commit to failed and its record
+    job = attempt.running.stem.uuid
+    mine = adopt(store, attempt.running, "gpu1")
+    reclaim(store, mine, "lost", nonce=attempt.origin, attempt=1)
+    second = opened(store, claimed(store, attempt.running.stem))
+    killed_before(store, "/failed/", lambda own: conclude_as(own, second, "timed_out"), nth=2)
+    # When the owner goes on, on a host whose clock is a day ahead, and what both have left is looked at and replayed
+    late = Store(store.root, host="host-b", clock=lambda: time.time() + 86400)
+    with pytest.raises(ClaimLost):
+        conclude_as(late, attempt, "exit")
+    assert len(finals(store)) == 2
+    assert describe(store, Entry(State.FAILED, attempt.running.stem))["outcome"] == "timed_out"
+    replay(store)
+    replay(store)
+    # Then the record is that of the attempt that committed
+    assert (record_of(store, job)["outcome"], record_of(store, job)["attempt"]) == ("timed_out", 2)
+    assert os.listdir(store.layout.tmp) == []
+
+
+def test_a_replay_that_is_overtaken_by_a_retry_makes_no_second_job(store, attempt):
+    # Given an ended job, and a record that a late owner has left
+    mine = adopt(store, attempt.running, "gpu1")
+    conclude_as(store, replace(attempt, running=mine), "exit")
+    final = store.layout.final(str(attempt.running))
+    final.write_bytes(store.layout.terminal(State.FAILED, attempt.running.stem.key).read_bytes())
+    # When the job goes back into the queue after a replay has listed the directories
+    listed = store.names
+
+    def names(state):
+        found = listed(state)
+        if state is State.CANCELLED:
+            os.rename(store.layout.terminal(State.FAILED, mine.stem.key), store.layout.queued(mine.stem))  # noqa: PTH104
+        return found
+
+    store.names = names
+    assert replay(store) == 0
+    # Then it is in the queue, and nowhere else
+    assert_state(store, mine.stem.uuid, State.QUEUED)
 
 
 def test_a_standing_claims_record_belongs_to_its_owner(store, attempt):
