@@ -80,6 +80,10 @@ def _commit(store: Store, source: Path, target: Path, running: Running, record: 
         try:
             store.disk.rename_new(source, target)
         except FileExistsError:
+            # RACE: without RENAME_NOREPLACE the target is looked at first. To who has lost the claim, what stands there
+            # is the end that somebody else has made of it.
+            if source.name not in names_in(source.parent):
+                raise
             _clear_way(store, target, running)
             store.disk.rename_new(source, target)
     except OSError:

@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
+from spoolq import files
 from spoolq.admit import invalid_record
 from spoolq.claims import adopt
 from spoolq.documents import MAX_DEPTH
@@ -300,6 +302,23 @@ def test_a_finish_never_replaces_anothers_file(store):
     # Then its record is where it belongs, and the other file is kept in its run folder
     assert record_of(store, running.stem.uuid) == record
     assert store.layout.run(running.stem.key).displaced(running.claim.nonce).read_text() == "mine"
+    assert os.listdir(store.layout.tmp) == []
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_a_late_owner_never_moves_the_end_that_another_has_made_aside(store, monkeypatch, state):
+    # Given a file system without RENAME_NOREPLACE, as NFS is, and an owner whose job another has taken over and ended
+    monkeypatch.setattr(files, "_rename_noreplace", lambda _source, _target: False)
+    attempt = opened(store, claimed(store, submitted(store)))
+    mine = adopt(store, attempt.running, "gpu1")
+    outcome = {"completed": "succeeded", "failed": "exit"}[state]
+    conclude_as(store, replace(attempt, running=mine), outcome)
+    record = record_of(store, mine.stem.uuid)
+    # When the owner goes on, Then he is told, and the end stays
+    with pytest.raises(ClaimLost):
+        conclude_as(store, attempt, outcome)
+    assert_state(store, mine.stem.uuid, state)
+    assert record_of(store, mine.stem.uuid) == record
     assert os.listdir(store.layout.tmp) == []
 
 
