@@ -127,6 +127,8 @@ WAYS = {
     "interrupted": _in_process(_interrupt),
     "ENOSPC": _in_process(refuse(errno.ENOSPC)),
     "EIO": _in_process(refuse(errno.EIO)),
+    "EDQUOT": _in_process(refuse(errno.EDQUOT)),
+    "ESTALE": _in_process(refuse(errno.ESTALE)),
     "reply lost": reply_lost,
 }
 
