@@ -1,14 +1,16 @@
 """The operator's settings: ``spoolq.toml`` in the spool. Every key is optional.
 
-The file is read without pydantic while it says nothing, because verbs that start often come through here.
+They are checked here and not by pydantic, because every verb comes through here, and importing that takes longer than
+most verbs do. What the operator's recipes say is checked where they are made.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from spoolq.durations import parse_duration
 from spoolq.errors import SettingsInvalid
@@ -63,6 +65,20 @@ class Settings:
 
 
 _DURATIONS = ("settle", "poll", "lock_timeout", "heartbeat", "heartbeat_timeout", "grace", "timeout")
+_DURABILITIES = ("full", "process")
+
+#: What a value must be: in words, and as a test.
+_Kind = tuple[str, Callable[[Any], bool]]
+_TEXT: _Kind = ("a text in quotes", lambda value: isinstance(value, str))
+_NUMBER: _Kind = ("a whole number", lambda value: type(value) is int)  # True is an int too
+_USER: _Kind = ("a name in quotes, or a uid", lambda value: type(value) in (str, int))
+_TABLE: _Kind = ("a table", lambda value: isinstance(value, dict))
+_DURABILITY: _Kind = (f"one of {', '.join(_DURABILITIES)}", lambda value: value in _DURABILITIES)
+_OUTCOME: _Kind = (f"one of {', '.join(get_args(RetryOn))}", lambda value: value in get_args(RetryOn))
+#: The kind of a setting; of what a list holds; of what a table holds.
+_SINGLE = {"durability": _DURABILITY, "max_attempts": _NUMBER, "default_recipe": _TEXT, "lock_dir": _TEXT}
+_LISTS = {"retry_on": _OUTCOME, "trusted": _USER, "open_recipes": _TEXT, "output_roots": _TEXT}
+_TABLES = {"slots": _TEXT, "env": _TEXT, "recipes": _TABLE}
 
 
 def load_settings(path: Path) -> Settings:
@@ -92,15 +108,11 @@ def _validate(data: dict[str, Any], path: Path, text: str) -> Settings:
         if key in _DURATIONS:
             try:
                 data[key] = parse_duration(value)
-            except (ValueError, AttributeError) as error:
+            except ValueError as error:
                 raise _fault(path, text, key, str(error)) from None
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        settings = TypeAdapter(Settings).validate_python(data)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise _fault(path, text, str(fault["loc"][0]), fault["msg"], fault["loc"]) from None
+        if (misfit := _misfit(key, value)) is not None:
+            raise _fault(path, text, key, f"it must be {misfit[1]}", (key, *misfit[0]))
+    settings = Settings(**data)
     for slot in settings.slots:
         if not is_slot(slot):
             raise _fault(path, text, slot, SLOT_RULE)
@@ -109,6 +121,22 @@ def _validate(data: dict[str, Any], path: Path, text: str) -> Settings:
     if settings.max_attempts < 1:
         raise _fault(path, text, "max_attempts", "it must be at least 1")
     return settings
+
+
+def _misfit(key: str, value: Any) -> tuple[tuple[str | int, ...], str] | None:
+    """Where below *key* the first value of a wrong kind is, and what it must be; None when all is right."""
+    kinds: list[tuple[tuple[str | int, ...], Any, _Kind]] = []
+    if key in _LISTS:
+        if not isinstance(value, list):
+            return (), "a list"
+        kinds = [((place,), inner, _LISTS[key]) for place, inner in enumerate(value)]
+    elif key in _TABLES:
+        if not isinstance(value, dict):
+            return (), "a table"
+        kinds = [((name,), inner, _TABLES[key]) for name, inner in value.items()]
+    elif key in _SINGLE:
+        kinds = [((), value, _SINGLE[key])]
+    return next(((where, words) for where, inner, (words, holds) in kinds if not holds(inner)), None)
 
 
 def _fault(path: Path, text: str, key: str, cause: str, loc: tuple[Any, ...] = ()) -> SettingsInvalid:

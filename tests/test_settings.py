@@ -4,7 +4,9 @@ import re
 from dataclasses import fields
 
 import pytest
+from pydantic import TypeAdapter
 
+from spoolq import settings
 from spoolq.create import SETTINGS
 from spoolq.errors import SettingsInvalid
 from spoolq.settings import Settings, load_settings
@@ -33,15 +35,15 @@ def test_what_the_template_shows_in_comments_is_valid_and_is_the_default(load):
     # Given the settings file of a new spool with every commented line made real
     text = re.sub(r"(?m)^# (?=\w+ *= |\[)", "", SETTINGS)
     # When it is loaded
-    settings = load(text)
+    loaded = load(text)
     # Then it is valid, and apart from what has no default it says what is the case anyway
     examples = {"timeout", "lock_dir", "slots", "env", "recipes", "settle", "poll"}
     for field in fields(Settings):
         if field.name not in examples:
-            assert getattr(settings, field.name) == getattr(Settings(), field.name), field.name
-    assert (settings.timeout, settings.settle, settings.poll) == (43200, 10, 30)
-    assert settings.slots == {"gpu0": "0", "gpu1": "1"}
-    assert settings.recipes["my-eval"]["parameters"]["model"]["required"] is True
+            assert getattr(loaded, field.name) == getattr(Settings(), field.name), field.name
+    assert (loaded.timeout, loaded.settle, loaded.poll) == (43200, 10, 30)
+    assert loaded.slots == {"gpu0": "0", "gpu1": "1"}
+    assert loaded.recipes["my-eval"]["parameters"]["model"]["required"] is True
 
 
 def test_every_setting_is_in_the_template():
@@ -52,8 +54,8 @@ def test_every_setting_is_in_the_template():
 
 def test_durations_are_read_in_every_form(load):
     # Given durations as numbers and texts, When they are loaded, Then they are seconds
-    settings = load('heartbeat = 5\nheartbeat_timeout = "1m30s"\ngrace = 0.5\npoll = "250ms"\n')
-    assert (settings.heartbeat, settings.heartbeat_timeout, settings.grace, settings.poll) == (5, 90, 0.5, 0.25)
+    loaded = load('heartbeat = 5\nheartbeat_timeout = "1m30s"\ngrace = 0.5\npoll = "250ms"\n')
+    assert (loaded.heartbeat, loaded.heartbeat_timeout, loaded.grace, loaded.poll) == (5, 90, 0.5, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,19 @@ def test_durations_are_read_in_every_form(load):
         ("[env]\nA = 1", "`env.A` (line 2)"),
         ('retry_on = "lost"', "`retry_on` (line 1)"),
         ("trusted = [1.5]", "trusted"),
-        ('recipes = "x"', "`recipes` (line 1)"),
+        ('recipes = "x"', "`recipes` (line 1): it must be a table"),
+        ("recipes.mine = 5", "`recipes.mine` (line 1): it must be a table"),
+        ('durability = "half"', "it must be one of full, process"),
+        ("max_attempts = true", "`max_attempts` (line 1): it must be a whole number"),
+        ("max_attempts = 2.0", "`max_attempts` (line 1): it must be a whole number"),
+        ("default_recipe = 1", "`default_recipe` (line 1): it must be a text in quotes"),
+        ("lock_dir = 1", "`lock_dir` (line 1): it must be a text in quotes"),
+        ('retry_on = ["lost", "soon"]', "it must be one of lost, exit"),
+        ('open_recipes = "lm-eval"', "`open_recipes` (line 1): it must be a list"),
+        ("open_recipes = [1]", "it must be a text in quotes"),
+        ("output_roots = [1]", "it must be a text in quotes"),
+        ("trusted = [true]", "it must be a name in quotes, or a uid"),
+        ('slots = "0"', "`slots` (line 1): it must be a table"),
     ],
 )
 def test_a_fault_names_its_key_and_its_line(load, tmp_path, text, said):
@@ -87,6 +101,23 @@ def test_a_fault_names_its_key_and_its_line(load, tmp_path, text, said):
     assert str(caught.value).startswith(f"cannot read settings {tmp_path / 'spoolq.toml'}: ")
     assert said in str(caught.value)
     assert caught.value.exit_code == 5
+
+
+def test_every_setting_is_checked():
+    # Given the settings, When those that a check knows are put together, Then none is missing
+    known = {*settings._DURATIONS, *settings._SINGLE, *settings._LISTS, *settings._TABLES}
+    assert known == {field.name for field in fields(Settings)}
+
+
+def test_what_a_setting_may_hold_is_what_its_type_says(load):
+    # Given one of everything, When it is loaded, Then it is as it was written
+    loaded = load(
+        'durability = "process"\ntrusted = ["ada", 1000]\nretry_on = ["lost", "exit"]\nopen_recipes = ["lm-eval"]\n'
+        'output_roots = ["/scores"]\nmax_attempts = 1\n[env]\nA = "1"\n[slots]\ngpu0 = ""\n[recipes.mine]\ncommand = []'
+    )
+    # and a checker of types agrees
+    assert TypeAdapter(Settings).validate_python(loaded, strict=True) == loaded
+    assert (loaded.trusted, loaded.slots, loaded.recipes) == (["ada", 1000], {"gpu0": ""}, {"mine": {"command": []}})
 
 
 def test_what_is_no_text_is_refused(tmp_path):
