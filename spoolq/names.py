@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,18 +17,20 @@ from datetime import UTC, datetime
 PRIORITIES: dict[str, str] = {"urgent": "0-", "high": "1-", "normal": "", "low": "9-"}
 _LEVELS = {prefix: level for level, prefix in PRIORITIES.items()}
 
-_STAMP = r"[2-8][0-9]{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\.[0-9]{6}Z"
+#: A date that exists, so that nobody has to ask a calendar for each name of a listing; 29 February in leap years only.
+_DATE = (
+    r"(?:[2-8][0-9]{3}"
+    r"(?:(?:0[1-9]|1[0-2])(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[13578]|1[02])31)"
+    r"|(?:[2-8][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[357][26])00)0229)"
+)
+_STAMP = rf"{_DATE}T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\.[0-9]{{6}}Z"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-_KEY = rf"(?P<stamp>{_STAMP})-(?P<uuid>{_UUID})"
 _CLAIM = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,63})\.(?P<slot>[a-z0-9_-]{1,32})\.(?P<nonce>[0-9a-f]{8})"
+_SLOT = r"[a-z0-9_-]{1,32}"
 
-_KEY_RE = re.compile(_KEY)
-_STEM_RE = re.compile(rf"(?P<priority>(?:[019]-)?){_KEY}")
-_CLAIM_RE = re.compile(_CLAIM)
-_RUNNING_RE = re.compile(rf"(?P<priority>(?:[019]-)?){_KEY}@{_CLAIM}")
-_SLOT_RE = re.compile(r"[a-z0-9_-]{1,32}")
+_STEM_RE = re.compile(rf"((?:[019]-)?)({_STAMP})-({_UUID})")
 
-#: strftime/strptime form of the stamp in a KEY; microseconds, UTC.
+#: strftime form of the stamp in a KEY; microseconds, UTC.
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 SUFFIX = ".json"
 #: Slots in the claims of whoever rejects a drop, cancels a queued job, or takes over from a dead host.
@@ -124,40 +127,45 @@ def parse_stamp(stamp: str) -> datetime:
     return datetime.fromisoformat(stamp)
 
 
-def _stem(match: re.Match[str], prefix: str = "") -> Stem | None:
-    """The Stem of a match; None for a day that no month has."""
-    stamp = match["stamp"]
-    if stamp[6:8] > "28":
-        try:
-            parse_stamp(stamp)
-        except ValueError:
-            return None
-    return Stem(prefix, stamp, match["uuid"])
+def _stem(text: str) -> Stem | None:
+    match = _STEM_RE.fullmatch(text)
+    return Stem(*match.groups()) if match else None
 
 
 def parse_queued(name: str) -> Stem | None:
     """The STEM of a file name in ``queued/``, or None for what is no STEM (a drop, or no job at all)."""
-    match = _STEM_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
-    return _stem(match, match["priority"]) if match else None
+    return _stem(name[:-5]) if name.endswith(SUFFIX) else None
 
 
 def parse_running(name: str) -> Running | None:
     """The STEM and CLAIM of a file name in ``running/``, or None."""
-    match = _RUNNING_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
-    stem = _stem(match, match["priority"]) if match else None
-    return Running(stem, Claim(match["host"], match["slot"], match["nonce"])) if match and stem else None
+    if not name.endswith(SUFFIX):
+        return None
+    job, _, claimed = name[:-5].partition("@")
+    stem, match = _stem(job), re.fullmatch(_CLAIM, claimed)
+    return Running(stem, Claim(*match.groups())) if stem and match else None
 
 
 def parse_terminal(name: str) -> Stem | None:
     """The KEY (as a Stem of normal priority) of a file name in a terminal directory, or None."""
-    match = _KEY_RE.fullmatch(name[:-5]) if name.endswith(SUFFIX) else None
-    return _stem(match) if match else None
+    return parse_key(name[:-5]) if name.endswith(SUFFIX) else None
 
 
 def parse_key(text: str) -> Stem | None:
     """The Stem of normal priority for a bare KEY, or None."""
-    match = _KEY_RE.fullmatch(text)
-    return _stem(match) if match else None
+    stem = _stem(text)
+    return stem if stem and not stem.prefix else None
+
+
+def stem_names(names: Iterable[str]) -> list[str]:
+    """Those of *names* that `parse_queued` takes. For whole listings: it makes no Stem of each."""
+    is_stem = _STEM_RE.fullmatch
+    return [name for name in names if name.endswith(SUFFIX) and is_stem(name, 0, len(name) - 5)]
+
+
+def key_names(names: Iterable[str]) -> list[str]:
+    """Those of *names* that `parse_terminal` takes, likewise."""
+    return [name for name in stem_names(names) if name[1] != "-"]
 
 
 def is_candidate(name: str) -> bool:
@@ -172,7 +180,7 @@ def is_drop(name: str) -> bool:
 
 def is_slot(name: str) -> bool:
     """Whether *name* can be the SLOT of a runner; the names that other claimants use cannot."""
-    return _SLOT_RE.fullmatch(name) is not None and name not in RESERVED_SLOTS
+    return re.fullmatch(_SLOT, name) is not None and name not in RESERVED_SLOTS
 
 
 def claim_host(hostname: str | None = None) -> str:

@@ -19,19 +19,17 @@ from spoolq.durations import format_duration
 from spoolq.plain import block, one_line
 
 _COLOURS = {"completed": "32", "failed": "31", "cancelled": "33", "running": "36", "bold": "1", "dim": "2"}
-#: Environment names whose values nobody should read over a shoulder.
-_SECRET = re.compile(
-    r"TOKEN|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$", re.IGNORECASE
-)
+#: Environment names whose values nobody should read over a shoulder. Compiled when used: most verbs print no `env`.
+_SECRET = r"(?i)TOKEN|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$"
 _MASK = "***"
 #: What JSON may hold as it stands and a terminal or an editor would obey; json.dumps escapes the C0 controls.
-_OBEYED_IN_JSON = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_OBEYED_IN_JSON = r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def emit_json(document: Any) -> None:
     """One JSON document on stdout, secrets in `env` masked; what a terminal would obey is escaped."""
     text = json.dumps(mask(document), indent=2, ensure_ascii=not _speaks_utf8(), default=str)
-    sys.stdout.write(_OBEYED_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
+    sys.stdout.write(re.sub(_OBEYED_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
 def _speaks_utf8() -> bool:
@@ -50,7 +48,7 @@ def mask(value: Any) -> Any:
 def _mask_env(env: Any) -> Any:
     if not isinstance(env, Mapping):
         return mask(env)
-    return {name: _MASK if _SECRET.search(str(name)) else value for name, value in env.items()}
+    return {name: _MASK if re.search(_SECRET, str(name)) else value for name, value in env.items()}
 
 
 def line(text: str = "") -> None:

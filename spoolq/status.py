@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,8 +13,7 @@ from spoolq import control
 from spoolq.errors import SpoolUnusable
 from spoolq.jobs import describe, parse_entry
 from spoolq.lock import holder_command, is_held, lock_directory
-from spoolq.names import is_drop, parse_queued, parse_terminal
-from spoolq.recipes.progress import newest
+from spoolq.names import is_candidate, key_names, stem_names
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 from spoolq.troubles import troubles
@@ -36,6 +36,8 @@ def progress_of(log: Path) -> dict[str, Any] | None:
         return None
     finally:
         os.close(fd)
+    from spoolq.recipes.progress import newest  # only where something runs
+
     return newest(data.decode("utf-8", "replace"), _WORK)
 
 
@@ -46,29 +48,32 @@ def with_progress(store: Store, record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def status(store: Store, show: int = 10) -> dict[str, Any]:
+def status(store: Store, show: int = 10, *, ids: bool = True) -> dict[str, Any]:
     """The queue as one document; `running` and `waiting` (the first *show*) hold whole records.
 
-    Everything else comes from five listings, whatever the depth of the queue.
+    Everything else comes from five listings, whatever the depth of the queue. *ids* False leaves `queued_jobs` out:
+    putting a deep queue in order takes as long as listing it.
     """
     names = store.names(State.QUEUED)
-    queued = sorted(name for name in names if parse_queued(name))
-    rest = sorted(set(names) - set(queued))
+    queued = stem_names(names)
+    if ids:
+        queued.sort()
+    rest = sorted(set(names).difference(queued)) if len(names) > len(queued) else []
     running = [entry for name in sorted(store.names(State.RUNNING)) if (entry := parse_entry(State.RUNNING, name))]
     records = [with_progress(store, record) for entry in running if (record := describe(store, entry))]
     paused = control.pause_facts(store) if control.read(store).paused else None
-    waiting = _waiting(store, queued[:show], paused, len(running))
-    ids = [entry.stem.uuid for entry in running]
+    waiting = _waiting(store, heapq.nsmallest(show, queued), paused, len(running))
+    ours = [entry.stem.uuid for entry in running]
     return {
         "spool": str(store.root),
         "paused": paused is not None,
         "pause": paused,
         "queue_size": len(queued),
-        "running_job": ids[0] if ids else None,
-        "running_jobs": ids,
-        "queued_jobs": [name[-41:-5] for name in queued],
-        **{f"{state}_jobs": sum(1 for n in store.names(state) if parse_terminal(n)) for state in TERMINAL},
-        "drops": sum(1 for name in rest if is_drop(name)),
+        "running_job": ours[0] if ours else None,
+        "running_jobs": ours,
+        **({"queued_jobs": [name[-41:-5] for name in queued]} if ids else {}),
+        **{f"{state}_jobs": len(key_names(store.names(state))) for state in TERMINAL},
+        "drops": sum(1 for name in rest if is_candidate(name)),
         "slots": _slots(store),
         "troubles": [asdict(trouble) for trouble in troubles(store, queued, rest, list(_ours(store).values()))],
         "running": records,

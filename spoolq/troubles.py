@@ -5,6 +5,7 @@ It probes and writes nothing, so it works on a full disk and for who may only re
 
 from __future__ import annotations
 
+import heapq
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,7 @@ class Trouble:
 def troubles(store: Store, jobs: Sequence[str], rest: Sequence[str], runners: Sequence[Path]) -> list[Trouble]:
     """All that can be seen.
 
-    *jobs* are the names in ``queued/`` that are STEMs, in order, *rest* the others; *runners* are the slot locks that
+    *jobs* are the names in ``queued/`` that are STEMs, *rest* the others; *runners* are the slot locks that
     runners of this spool hold.
     """
     return [
@@ -151,7 +152,7 @@ def _entries(store: Store, jobs: Sequence[str], rest: Sequence[str]) -> Iterator
         yield Trouble(noun, _named(others), "A job's name ends in .json.")
     settled = store.settle + max(store.poll, 5.0)
     drops = sorted(name for name in rest if is_candidate(name))[:_LOOK]
-    for name in [*drops, *jobs[:_LOOK]]:
+    for name in [*drops, *heapq.nsmallest(_LOOK, jobs)]:
         path = store.layout.drop(name)
         try:
             seen = path.lstat()

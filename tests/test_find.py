@@ -241,3 +241,30 @@ def test_nothing_is_opened_to_tell_a_position(store):
         os.mkfifo(store.layout.queued(stem))
     # When positions are asked for, Then they come from names alone
     assert [position(store, str(stem.uuid)) for stem in sorted(stems, key=str)] == [0, 1, 2]
+
+
+def test_names_of_strangers_are_no_jobs_whatever_is_looked_for(store):
+    # Given a job, and files with names that nobody expects, in every state's directory
+    stem = submitted(store)
+    for state in State:
+        for name in ("a", "a@", "@", "-", "9-", ".json", "a.json@b.json", "zzzz-9999.json"):
+            (store.layout.state(state) / name).write_text("{}")
+    # When jobs are looked for in each way, Then only the job is found
+    assert find(store, "last").stem == find(store, stem.key).stem == find(store, stem.uuid[:8]).stem == stem
+    for word in ("a", "zzzz-9999", "9-"):
+        with pytest.raises(JobNotFound):
+            find(store, word)
+
+
+def test_a_position_lists_the_queue_once(store, monkeypatch):
+    # Given some jobs, and a count of the listings
+    stems = [submitted(store) for _ in range(3)]
+    listed = []
+    names = store.names
+    monkeypatch.setattr(store, "names", lambda state: listed.append(state) or names(state))
+    # When a position is asked for, Then each directory was listed once: a deep one takes long
+    assert position(store, stems[2].uuid) == 2
+    assert sorted(listed) == sorted(State)
+    listed.clear()
+    assert position(store, "last") == 2
+    assert sorted(listed) == sorted(State)

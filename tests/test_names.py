@@ -1,5 +1,6 @@
 """File names: built, parsed, ordered; and what is no name of ours."""
 
+from calendar import isleap
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -16,6 +17,7 @@ from spoolq.names import (
     is_candidate,
     is_drop,
     is_slot,
+    key_names,
     new_claim,
     new_stem,
     parse_key,
@@ -23,6 +25,7 @@ from spoolq.names import (
     parse_running,
     parse_stamp,
     parse_terminal,
+    stem_names,
 )
 
 STAMP = "20261120T120730.123456Z"
@@ -135,6 +138,37 @@ def test_a_stamp_of_a_day_or_an_hour_that_does_not_exist_is_no_stem(stamp):
 def test_the_last_day_of_february_counts_in_a_leap_year():
     # Given 29 February of a leap year, When it is parsed, Then it is a day
     assert parse_queued(f"20280229T235959.999999Z-{UUID}.json") is not None
+
+
+def test_a_name_has_a_date_exactly_when_the_calendar_has_it():
+    # Given every day of a month and two that no month has, in years of each kind of the leap rule
+    for year in (2000, 2024, 2026, 2100, 2300, 2400, 8000, 8900, 8999):
+        for month in range(14):
+            for day in range(33):
+                try:
+                    there = bool(datetime(year, month, day))
+                except ValueError:
+                    there = False
+                # When a name of that date is parsed, Then it is a job if there is such a day
+                stem = parse_queued(f"{year}{month:02}{day:02}T000000.000000Z-{UUID}.json")
+                assert (stem is not None) == there, (year, month, day)
+                assert stem is None or parse_stamp(stem.stamp) == datetime(year, month, day, tzinfo=UTC)
+
+
+def test_29_february_is_in_leap_years_only():
+    # Given 29 February of every year that a stamp can have, When names of it are parsed, Then leap years have it
+    days = {year: parse_key(f"{year}0229T120000.000000Z-{UUID}") for year in range(2000, 9000)}
+    assert [year for year, stem in days.items() if stem] == [year for year in days if isleap(year)]
+
+
+def test_a_listing_is_sifted_as_each_name_is_parsed():
+    # Given a listing with jobs of every priority, drops, strangers and hidden files
+    names = [f"{prefix}{KEY}.json" for prefix in ("", "0-", "1-", "9-")]
+    names += ["job.json", f".{KEY}.json", f"2-{KEY}.json", f"{KEY}.txt", f"{KEY}.json.json", f"{KEY}@h.s.9f3c21ab.json"]
+    names += [KEY, "", ".json", f"20260230T000000.000000Z-{UUID}.json", f"{KEY}\n.json"]
+    # When it is sifted, Then what is left is what each parser takes, in the order of the listing
+    assert stem_names(iter(names)) == [name for name in names if parse_queued(name)] == names[:4]
+    assert key_names(names) == [name for name in names if parse_terminal(name)] == names[:1]
 
 
 def test_terminal_names_carry_no_priority():

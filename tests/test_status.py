@@ -62,3 +62,17 @@ def test_progress_is_read_from_the_end_of_a_large_log(tmp_path):
     log.write_bytes(b"x" * 5_000_000 + b"\rRunning requests:  40%|####      | 4/10 [00:01<00:02, 2.00it/s]")
     assert progress_of(log)["percent"] == 40
     assert progress_of(tmp_path / "missing") is None
+
+
+def test_the_ids_can_be_left_out_and_all_else_stays(store):
+    # Given jobs of several priorities, two drops, and what is neither
+    for level in ("low", "normal", "urgent"):
+        _publish(store, priority=level)
+    for name in ("job.json", "other.json", "notes.txt", ".hidden.json"):
+        store.layout.drop(name).write_text("{}")
+    # When the status is asked for without the ids, Then only they are missing, and the order of service is the same
+    whole, short = status(store, show=2), status(store, show=2, ids=False)
+    assert [record["priority"] for record in short["waiting"]] == ["urgent", "normal"]
+    assert (whole["queue_size"], whole["drops"]) == (3, 2)
+    assert len(whole.pop("queued_jobs")) == 3
+    assert short == whole

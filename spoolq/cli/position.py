@@ -15,8 +15,8 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
     from spoolq import find, render
 
     store = open_store(spool)
-    place = find.position(store, job)
+    entry, place = find.place(store, job)
     if json:
-        render.emit_json({"job_id": find.find(store, job).stem.uuid, "position_in_queue": place})
+        render.emit_json({"job_id": entry.stem.uuid, "position_in_queue": place})
     else:
         render.line(str(place))

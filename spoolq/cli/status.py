@@ -21,7 +21,7 @@ def command(
     from spoolq import render
     from spoolq.status import status
 
-    seen = status(open_store(spool), show=limit)
+    seen = status(open_store(spool), show=limit, ids=json)
     if json:
         render.emit_json(seen)
         return
