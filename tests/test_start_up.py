@@ -76,6 +76,48 @@ def test_the_verbs_of_every_day_import_nothing_heavy(imported, spool_path, argv)
     assert modules & HEAVY == set()
 
 
+@pytest.mark.parametrize("argv", [["submit", "--", "true"], ["status"], ["position", "last"]], ids=" ".join)
+def test_settings_cost_no_verb_a_large_library(imported, spool_path, argv):
+    # Given a spool with settings of every kind, and a job that waits
+    text = (
+        'timeout = "12h"\nretry_on = ["lost"]\n[slots]\ngpu0 = "0"\n[env]\nA = "1"\n[recipes.mine]\ncommand = ["x"]\n'
+    )
+    (spool_path / "spoolq.toml").write_text(text)
+    submitted(spool_path)
+    # When such a verb is run
+    code, modules = imported(*argv)
+    # Then it read them without pydantic
+    assert code == 0
+    assert "tomllib" in modules
+    assert modules & HEAVY == set()
+
+
+def test_status_asks_nobody_for_what_it_does_not_show(imported, spool_path):
+    # Given a spool where nothing runs, When its status is asked for, Then what reads logs and dates was not imported
+    submitted(spool_path)
+    code, modules = imported("status")
+    assert code == 0
+    assert modules & {"_strptime", "calendar", "tomllib", "ctypes"} == set()
+
+
+def test_the_collector_is_on_again_when_a_verb_runs(spool_path):
+    # Given the program as it is started, When a verb runs, Then garbage is collected, though it was not at the start
+    probe = """
+import gc, sys
+import spoolq.status
+seen = spoolq.status.status
+def status(*given, **named):
+    print("collector", gc.isenabled())
+    return seen(*given, **named)
+spoolq.status.status = status
+from spoolq.__main__ import main
+main()
+"""
+    words = [sys.executable, "-c", probe, "status", "--spool", str(spool_path)]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+    assert ran.stdout.startswith("collector True\n")
+
+
 @pytest.mark.parametrize("argv", [["list"], ["show", "last"], ["cancel", "last"], ["prune", "--all"]], ids=" ".join)
 def test_no_verb_but_run_watches_and_none_draws(imported, spool_path, argv):
     submitted(spool_path)

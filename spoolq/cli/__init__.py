@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -51,6 +52,7 @@ class _Verb(TyperCommand):
     def invoke(self, ctx: Any) -> NoReturn:
         """Run the verb, and see that what it printed has arrived before its exit code is final."""
         code = EXIT_OK
+        gc.enable()  # `spoolq` starts without
         try:
             try:
                 super().invoke(ctx)
