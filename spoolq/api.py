@@ -11,7 +11,7 @@ from spoolq import control, find, history, people, status, waiting
 from spoolq.create import create
 from spoolq.durations import parse_duration
 from spoolq.errors import ClaimLost, JobNotFound
-from spoolq.jobs import Entry, describe
+from spoolq.jobs import Entry, describe, just_submitted
 from spoolq.models import JobInfo
 from spoolq.prune import Pruned, prune
 from spoolq.requests import accept
@@ -50,7 +50,10 @@ class Spool:
         max_attempts: int | None = None,
         retry_on: Sequence[str] | None = None,
     ) -> JobInfo:
-        """Queue a request; once this has returned, it survives a power cut. Raises RequestInvalid naming the field."""
+        """Queue a request; once this has returned, it survives a power cut. Raises RequestInvalid naming the field.
+
+        The record that is returned has no `position_in_queue`: to know that, the queue must be listed; ask `position`.
+        """
         policy: dict[str, Any] = {
             "recipe": recipe,
             "timeout": timeout,
@@ -63,10 +66,10 @@ class Spool:
         return self.submit_document(document)
 
     def submit_document(self, document: Mapping[str, Any]) -> JobInfo:
-        """Queue a bare request or an envelope, as it would be dropped; raises RequestInvalid."""
+        """Queue a bare request or an envelope, as it would be dropped; the rest as `submit`."""
         job = accept(document, os.getuid(), self.store.settings)
         stem = publish(self.store, document, job.envelope.priority)
-        return self.get(stem.uuid)
+        return JobInfo.model_validate(just_submitted(self.store, stem, document))
 
     def get(self, job: str) -> JobInfo:
         """The record of a job, whatever state it is in."""

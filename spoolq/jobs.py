@@ -112,6 +112,11 @@ def as_queued(store: Store, path: Path, stem: Stem) -> dict[str, Any] | None:
     return {**record, **_request(store, data, status.st_uid)}
 
 
+def just_submitted(store: Store, stem: Stem, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a job that we have just published. Nothing is read back: its place would cost a listing."""
+    return {**blank(store, State.QUEUED, stem), **_of_document(document, os.getuid())}
+
+
 def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
     record, running = blank(store, State.RUNNING, entry.stem), entry.running
     try:
@@ -196,6 +201,10 @@ def _request(store: Store, data: bytes, uid: int) -> dict[str, Any]:
         document: Mapping[str, Any] = parse_object(data, "the job's file", limit=MAX_RECORD)
     except RequestInvalid as error:
         return {"error": str(error), "submitted_by": uid}
+    return _of_document(document, uid)
+
+
+def _of_document(document: Mapping[str, Any], uid: int) -> dict[str, Any]:
     inner = document.get("request")
     if not isinstance(inner, dict):
         return {"request": document, "submitted_by": uid}

@@ -158,7 +158,5 @@ class Layout:
 
     def relative(self, path: Path) -> str:
         """*path* as records show it: relative to the root where it lies inside, absolute elsewhere."""
-        try:
-            return str(path.relative_to(self.root))
-        except ValueError:
-            return str(path)
+        root = f"{self.root}/"
+        return str(path).removeprefix(root)

@@ -58,12 +58,23 @@ def test_submitting_gives_the_job_as_it_stands(spool):
     info = spool.submit(
         REQUEST, recipe="command", priority="high", timeout="2h", grace=5, max_attempts=2, retry_on=["lost", "exit"]
     )
-    # When it is submitted, Then the job comes back, queued, with its place
-    assert (info.status, info.position_in_queue, info.priority) == (State.QUEUED, 0, "high")
+    # When it is submitted, Then the job comes back, queued; only its place is not told, since that needs a listing
+    assert (info.status, info.position_in_queue, info.priority) == (State.QUEUED, None, "high")
     assert (info.request, info.recipe, info.timeout, info.grace) == (REQUEST, "command", 7200, 5)
     assert (info.max_attempts, info.retry_on, info.submitted_by) == (2, ["lost", "exit"], os.getuid())
-    assert spool.get(info.job_id) == info
+    assert spool.get(info.job_id) == info.model_copy(update={"position_in_queue": 0})
     assert_state(spool.store, info.job_id, State.QUEUED)
+
+
+def test_submitting_lists_nothing(spool, monkeypatch):
+    # Given a spool that cannot be listed, When a request is submitted, Then it is: a deep queue does not slow it down
+    with monkeypatch.context() as patch:
+        patch.setattr(spool.store, "names", None)
+        patch.setattr(os, "listdir", None)
+        info = spool.submit(REQUEST)
+        bare = spool.submit_document(REQUEST)
+    assert queue(spool.store) == [info.job_id, bare.job_id]
+    assert spool.get(bare.job_id) == bare.model_copy(update={"position_in_queue": 1})
 
 
 def test_a_document_is_submitted_as_it_would_be_dropped(spool):
