@@ -8,7 +8,7 @@ import time
 from benchmarks import spools
 from benchmarks.bed import Bed
 from benchmarks.clockwork import milliseconds
-from benchmarks.one_shot import wall
+from benchmarks.one_shot import timed
 from benchmarks.peers import Command
 from benchmarks.peers.spoolq_itself import Spoolq
 from benchmarks.report import Figure, Line
@@ -42,7 +42,7 @@ def measure_looks(bed: Bed) -> Figure:
     for turn in range(rounds + 1):
         listing = _listing(bed, str(root / "queued"))
         for name, (deep, shallow_) in looks.items():
-            took, start = wall(deep), wall(shallow_)
+            took, start = timed(deep).wall, timed(shallow_).wall
             if turn:
                 samples.setdefault(f"{name}, ms", []).append(took)
                 samples.setdefault(f"{name} with one job, ms", []).append(start)
