@@ -86,27 +86,29 @@ def _processor() -> str:
     return next((row.partition(": ")[2] for row in rows if row.startswith("model name")), platform.machine())
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"which (all, if none): {', '.join(FIGURES)}")
-    parser.add_argument("--quick", action="store_true", help="a look in about two minutes; proves nothing")
-    parser.add_argument("--no-peers", action="store_true", help="spoolq and the limits only")
-    parser.add_argument("--dir", type=Path, help="where to work: the file system that is measured (a temporary folder)")
-    parser.add_argument("--venv", type=Path, help="keep the installation here, and use it again")
-    parser.add_argument("--python", type=Path, help="measure the spoolq of this Python, as it is installed there")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write every sample there")
-    parser.add_argument("--markdown", type=Path, metavar="OUT", help="write the report there, too")
-    parser.add_argument("--update", type=Path, metavar="PAGE", help="put the report between the marks in this page")
-    asked = parser.parse_args()
-    unknown = set(asked.figures) - set(FIGURES)
-    if unknown:
-        parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
-    return asked
+def parser() -> argparse.ArgumentParser:
+    """What may be asked for."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument("figures", nargs="*", metavar="FIGURE", help=f"which (all, if none): {', '.join(FIGURES)}")
+    made.add_argument("--quick", action="store_true", help="a look in about two minutes; proves nothing")
+    made.add_argument("--no-peers", action="store_true", help="spoolq and the limits only")
+    made.add_argument("--dir", type=Path, help="where to work: the file system that is measured (a temporary folder)")
+    made.add_argument("--venv", type=Path, help="keep the installation here, and use it again")
+    made.add_argument("--python", type=Path, help="measure the spoolq of this Python, as it is installed there")
+    made.add_argument("--json", type=Path, metavar="OUT", help="write every sample there")
+    made.add_argument("--markdown", type=Path, metavar="OUT", help="write the report there, too")
+    made.add_argument("--update", type=Path, metavar="PAGE", help="put the report between the marks in this page")
+    return made
 
 
 def main() -> None:
     """Measure and report."""
-    asked = _arguments()
+    asked = parser().parse_args()
+    unknown = set(asked.figures) - set(FIGURES)
+    if unknown:
+        parser().error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
+    if asked.update:
+        report.around(asked.update)  # said now, not after twenty minutes
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="spoolq-bench-", dir=asked.dir))
     bed = Bed(folder, python=asked.python, venv_at=asked.venv, quick=asked.quick)

@@ -21,7 +21,7 @@ SHALLOW, DEEP = 100, 100_000
 
 def measure(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> Figure:
     """Every queue filled behind a job that holds the slot, then let go; then spoolq shallow and deep in turn."""
-    rounds, count = bed.scaled(5, 1), bed.scaled(300, 20)
+    rounds, count = bed.scaled(5, 1), bed.scaled(300, 10)
     rates: dict[str, list[float]] = {}
     beside: dict[str, list[float]] = {}
     for _ in range(rounds):

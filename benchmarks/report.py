@@ -73,14 +73,19 @@ class Report:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def update(path: Path, text: str) -> None:
-    """Put *text* between the two comments in the file at *path*; raises ValueError when they are not there."""
-    page = path.read_text(encoding="utf-8")
-    head, begin, rest = page.partition(BEGIN)
+def around(page: Path) -> tuple[str, str]:
+    """What stands before and behind the two comments in *page*; raises ValueError when they are not there."""
+    head, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{path} lacks {BEGIN} and {END}")
-    path.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}", encoding="utf-8")
+        raise ValueError(f"{page} lacks {BEGIN} and {END}")
+    return head, tail
+
+
+def update(page: Path, text: str) -> None:
+    """Put *text* between the two comments in *page*; raises ValueError when they are not there."""
+    head, tail = around(page)
+    page.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}", encoding="utf-8")
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
