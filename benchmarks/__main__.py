@@ -44,8 +44,10 @@ def figures(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> dict[str,
     }
 
 
-def measure(bed: Bed, chosen: Sequence[str], *, peers: bool = True) -> report.Report:
-    """Measure the *chosen* figures; says on stderr how far it is."""
+def measure(
+    bed: Bed, chosen: Sequence[str], *, peers: bool = True, keep: Callable[[report.Report], None] = lambda _: None
+) -> report.Report:
+    """Measure the *chosen* figures; says on stderr how far it is, and gives *keep* what there is after each."""
     ours = [Spoolq(bed, durability) for durability in ("full", "process")]
     candidates = [make(bed) for make in _OTHERS] if peers else []
     others = [peer for peer in candidates if peer.missing() is None]
@@ -60,7 +62,8 @@ def measure(bed: Bed, chosen: Sequence[str], *, peers: bool = True) -> report.Re
     for key in chosen:
         print(f"{datetime.now(UTC):%H:%M:%S} {key} ...", file=sys.stderr, flush=True)
         result.figures.append(measured[key]())
-    result.facts["load at the end"] = _load()
+        result.facts["load at the end"] = _load()
+        keep(result)
     return result
 
 
@@ -110,22 +113,24 @@ def main() -> None:
     if asked.update:
         report.around(asked.update)  # said now, not after twenty minutes
     began = time.monotonic()
+
+    def keep(result: report.Report) -> None:
+        result.facts["took"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
+        if asked.json:
+            asked.json.write_text(result.json(), encoding="utf-8")
+        if asked.markdown:
+            asked.markdown.write_text(result.markdown(), encoding="utf-8")
+
     folder = Path(tempfile.mkdtemp(prefix="spoolq-bench-", dir=asked.dir))
     bed = Bed(folder, python=asked.python, venv_at=asked.venv, quick=asked.quick)
     try:
-        result = measure(bed, asked.figures or FIGURES, peers=not asked.no_peers)
+        result = measure(bed, asked.figures or FIGURES, peers=not asked.no_peers, keep=keep)
     finally:
         bed.close()
         shutil.rmtree(folder, ignore_errors=True)
-    result.facts["took"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
-    text = result.markdown()
-    print(text)
-    if asked.json:
-        asked.json.write_text(result.json(), encoding="utf-8")
-    if asked.markdown:
-        asked.markdown.write_text(text, encoding="utf-8")
+    print(result.markdown())
     if asked.update:
-        report.update(asked.update, text)
+        report.update(asked.update, result.markdown())
 
 
 if __name__ == "__main__":
