@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -54,14 +55,19 @@ def measure(
     missing = [hint for peer in candidates if (hint := peer.missing())]
     if bed.clockwork.compiler is None:
         missing.append("the time of the job's own start: there is no C compiler, so it is a shell script")
-    words = ["python -m benchmarks", *(["--quick"] if bed.quick else []), *([] if peers else ["--no-peers"])]
+    words = ["python -m benchmarks", *(["--quick"] if bed.quick else [])]
+    words += [*([f"--share {bed.share:g}"] if bed.share < 1 else []), *([] if peers else ["--no-peers"])]
     if set(chosen) != set(FIGURES):
         words += chosen
     result = report.Report(_facts(bed, " ".join(words), [*ours[:1], *others]), missing)
     measured = figures(bed, ours, others)
     for key in chosen:
         print(f"{datetime.now(UTC):%H:%M:%S} {key} ...", file=sys.stderr, flush=True)
-        result.figures.append(measured[key]())
+        try:
+            result.figures.append(measured[key]())
+        except (TimeoutError, OSError, subprocess.CalledProcessError) as error:  # the others are worth having
+            print(f"{key}: {error}", file=sys.stderr)
+            result.missing.append(f"{key}: {error}")
         result.facts["load at the end"] = _load()
         keep(result)
     return result
@@ -94,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     made.add_argument("figures", nargs="*", metavar="FIGURE", help=f"which (all, if none): {', '.join(FIGURES)}")
     made.add_argument("--quick", action="store_true", help="a look in about two minutes; proves nothing")
+    made.add_argument("--share", type=float, default=1.0, metavar="S", help="this share of the rounds, two at least")
     made.add_argument("--no-peers", action="store_true", help="spoolq and the limits only")
     made.add_argument("--dir", type=Path, help="where to work: the file system that is measured (a temporary folder)")
     made.add_argument("--venv", type=Path, help="keep the installation here, and use it again")
@@ -122,7 +129,7 @@ def main() -> None:
             asked.markdown.write_text(result.markdown(), encoding="utf-8")
 
     folder = Path(tempfile.mkdtemp(prefix="spoolq-bench-", dir=asked.dir))
-    bed = Bed(folder, python=asked.python, venv_at=asked.venv, quick=asked.quick)
+    bed = Bed(folder, python=asked.python, venv_at=asked.venv, quick=asked.quick, share=asked.share)
     try:
         result = measure(bed, asked.figures or FIGURES, peers=not asked.no_peers, keep=keep)
     finally:

@@ -38,11 +38,14 @@ class Bed:
     """The folder of one run, and the Python whose installed spoolq is measured.
 
     *python* None makes a virtual environment in *venv_at* (a folder of the run, if None) and installs the checkout
-    there as a wheel, with its extra `bench`. *quick* makes every figure small: for a look, not for a claim.
+    there as a wheel, with its extra `bench`. *quick* makes every figure small: for a look, not for a claim. *share* is
+    the share of a full run's rounds that is done.
     """
 
-    def __init__(self, folder: Path, *, python: Path | None, venv_at: Path | None = None, quick: bool = False) -> None:
-        self.folder, self.quick = folder, quick
+    def __init__(
+        self, folder: Path, *, python: Path | None, venv_at: Path | None = None, quick: bool = False, share: float = 1.0
+    ) -> None:
+        self.folder, self.quick, self.share = folder, quick, share
         folder.mkdir(parents=True, exist_ok=True)
         self.python = python or install(venv_at or folder / "venv")
         self.bin = self.python.parent
@@ -66,6 +69,10 @@ class Bed:
     def scaled(self, full: int, quick: int) -> int:
         """How many, in a full run and in a quick one."""
         return quick if self.quick else full
+
+    def rounds(self, full: int, quick: int) -> int:
+        """How many rounds: in a full run two at least, whatever the share."""
+        return quick if self.quick else max(2, round(full * self.share))
 
     def close(self) -> None:
         """Close the clockwork; the folder is the caller's to remove."""

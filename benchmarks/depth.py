@@ -28,7 +28,7 @@ print((time.perf_counter() - began) * 1000)
 
 def measure_looks(bed: Bed) -> Figure:
     """`status` and `position` at depth: what they take more than with one job, in listings of the same directory."""
-    rounds, depth = bed.scaled(12, 2), bed.scaled(DEEP, 2000)
+    rounds, depth = bed.rounds(12, 2), bed.scaled(DEEP, 2000)
     root, shallow = bed.fresh("deep") / "spool", bed.fresh("one") / "spool"
     stems, (only,) = spools.make(root, depth=depth), spools.make(shallow, depth=1)
     program = bed.script("spoolq", "spoolq")
@@ -81,7 +81,7 @@ def _listing(bed: Bed, path: str) -> float:
 
 def measure_urgent(bed: Bed) -> Figure:
     """An urgent job, submitted while the slot is held behind a deep queue: from the slot's being free to its start."""
-    rounds, depth = bed.scaled(8, 2), bed.scaled(DEEP, 2000)
+    rounds, depth = bed.rounds(8, 2), bed.scaled(DEEP, 2000)
     root = bed.fresh("deep") / "spool"
     spools.make(root, depth=depth)
     queue, clockwork = Spoolq(bed), bed.clockwork

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import limits, spools
 from benchmarks.bed import Bed
+from benchmarks.clockwork import PATIENCE_S
 from benchmarks.peers import Peer
 from benchmarks.peers.spoolq_itself import Spoolq
 from benchmarks.report import Figure, Line
@@ -21,7 +22,7 @@ SHALLOW, DEEP = 100, 100_000
 
 def measure(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> Figure:
     """Every queue filled behind a job that holds the slot, then let go; then spoolq shallow and deep in turn."""
-    rounds, count = bed.scaled(5, 1), bed.scaled(300, 10)
+    rounds, count = bed.rounds(5, 1), bed.scaled(300, 10)
     rates: dict[str, list[float]] = {}
     beside: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -61,14 +62,14 @@ def drained(bed: Bed, peer: Peer, count: int) -> float:
         peer.submit(clockwork.stamp("last"))
         clockwork.open_gate()
         began = clockwork.heard("first")
-        return count / ((clockwork.heard("last") - began) / 1e9)
+        return count / ((clockwork.heard("last", PATIENCE_S + count) - began) / 1e9)
     finally:
         peer.stop()
 
 
 def measure_depth(bed: Bed) -> Figure:
     """The rate with few jobs queued and with many, in turn."""
-    rounds, deep, window = bed.scaled(3, 1), bed.scaled(DEEP, 2000), SHALLOW
+    rounds, deep, window = bed.rounds(3, 1), bed.scaled(DEEP, 2000), SHALLOW
     samples: dict[str, list[float]] = {}
     for durability in SHARE:
         root = bed.fresh("deep") / "spool"
@@ -113,6 +114,6 @@ def _windowed(bed: Bed, root: Path, durability: str, stems: Sequence[Stem]) -> f
     runs.serve()
     try:
         began = bed.clockwork.heard("first")
-        return len(stems) / ((bed.clockwork.heard("last") - began) / 1e9)
+        return len(stems) / ((bed.clockwork.heard("last", PATIENCE_S + len(stems)) - began) / 1e9)
     finally:
         runs.stop()

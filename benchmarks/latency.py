@@ -49,7 +49,7 @@ def sample(bed: Bed, peer: Peer, regime: str, count: int, dice: random.Random) -
 
 def measure(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> Figure:
     """Every queue in each regime, one after another, in rounds."""
-    rounds, count = bed.scaled(5, 1), bed.scaled(50, 6)
+    rounds, count = bed.rounds(5, 1), bed.scaled(50, 6)
     dice = random.Random(1)
     samples: dict[str, list[list[float]]] = {}
     for _ in range(rounds):

@@ -81,7 +81,7 @@ def spawn_latencies(bed: Bed, count: int, gap: Callable[[], float] = lambda: 0.0
 
 def measure(bed: Bed) -> Figure:
     """The limits by themselves."""
-    rounds, count = bed.scaled(5, 2), bed.scaled(200, 20)
+    rounds, count = bed.rounds(5, 2), bed.scaled(200, 20)
     folder = bed.fresh("limits")
     samples: dict[str, list[float]] = {"Popen and wait, 1/s": [], "posix_spawn and wait, 1/s": [], "create, 1/s": []}
     for turn in range(rounds):

@@ -67,7 +67,7 @@ def verbs(bed: Bed, queue: Spoolq) -> dict[str, Command]:
 
 def measure(bed: Bed, others: Sequence[Peer]) -> Figure:
     """Our verbs, the bare application, `python -c pass` and the others' submits, interleaved."""
-    rounds = bed.scaled(40, 4)
+    rounds = bed.rounds(40, 4)
     queue, set_ = Spoolq(bed), Spoolq(bed)
     queue.start(bed.fresh("one-shot"), serve=False)
     set_.start(bed.fresh("one-shot-set"), serve=False)
