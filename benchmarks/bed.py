@@ -71,7 +71,7 @@ class Bed:
         return quick if self.quick else full
 
     def rounds(self, full: int, quick: int) -> int:
-        """How many rounds: in a full run two at least, whatever the share."""
+        """How many rounds; two at least, unless it is a quick run."""
         return quick if self.quick else max(2, round(full * self.share))
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ DEPTHS = (0, 1000, 10_000, 100_000)
 
 def measure(bed: Bed, others: Sequence[Peer]) -> Figure:
     """spoolq at each depth, the limit, and the others, in turns of a few jobs each."""
-    rounds, count = bed.rounds(15, 3), bed.scaled(40, 5)
+    rounds, count = bed.rounds(60, 3), bed.scaled(10, 5)
     depths = DEPTHS[: bed.scaled(len(DEPTHS), 2)]
     folder, samples = bed.fresh("limit"), dict[str, list[float]]()
     queues: dict[str, Peer] = {}
