@@ -11,7 +11,7 @@ from benchmarks.clockwork import milliseconds
 from benchmarks.limits import spawn_latencies
 from benchmarks.peers import Peer
 from benchmarks.report import Figure, Line
-from benchmarks.samples import number, quantile, spread
+from benchmarks.samples import median, number, quantile, spread
 
 #: The marks, in ms.
 P50_MS = {"full": 4.0, "process": 3.0}
@@ -80,8 +80,8 @@ def measure(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> Figure:
 
 
 def _lines(name: str, chunks: list[list[float]], spawn: list[list[float]], mark: float | None) -> list[Line]:
-    half = quantile([quantile(chunk, 0.5) for chunk in chunks], 0.5)
-    bare = quantile([quantile(chunk, 0.5) for chunk in spawn], 0.5)
+    half = median(quantile(chunk, 0.5) for chunk in chunks)
+    bare = median(quantile(chunk, 0.5) for chunk in spawn)
     line = Line(name, _said(chunks), f"`Popen` {number(bare)} ms", f"{number(half / bare)} of it")
     if mark is None:
         return [line]
