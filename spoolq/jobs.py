@@ -114,7 +114,7 @@ def as_queued(store: Store, path: Path, stem: Stem) -> dict[str, Any] | None:
 
 def just_submitted(store: Store, stem: Stem, document: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a job that we have just published. Nothing is read back: its place would cost a listing."""
-    return {**blank(store, State.QUEUED, stem), **_of_document(document, os.getuid())}
+    return {**blank(store, State.QUEUED, stem), **_of_document(store, document, os.getuid())}
 
 
 def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
@@ -201,10 +201,10 @@ def _request(store: Store, data: bytes, uid: int) -> dict[str, Any]:
         document: Mapping[str, Any] = parse_object(data, "the job's file", limit=MAX_RECORD)
     except RequestInvalid as error:
         return {"error": str(error), "submitted_by": uid}
-    return _of_document(document, uid)
+    return _of_document(store, document, uid)
 
 
-def _of_document(document: Mapping[str, Any], uid: int) -> dict[str, Any]:
+def _of_document(store: Store, document: Mapping[str, Any], uid: int) -> dict[str, Any]:
     inner = document.get("request")
     if not isinstance(inner, dict):
         return {"request": document, "submitted_by": uid}
