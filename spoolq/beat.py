@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import select
 import signal
+import struct
+import time
 from pathlib import Path
 from typing import NoReturn
 
 from spoolq.files import names_in
 from spoolq.process import die_with_parent
 
-#: What the process says: a beat has reached the disk; the claim is gone.
-BEAT, FENCED = b"+", b"!"
+#: What the process says: when (`time.monotonic`) a beat had reached the disk, or that the claim is gone.
+_SAID = struct.Struct("d")
+FENCED = -1.0
 
 
 class Beater:
@@ -31,9 +34,15 @@ class Beater:
             _beat_for_ever(running, beat, interval, writer, parent)
         os.close(writer)
 
-    def read(self) -> bytes:
-        """What was said since the last call; b"" at its death. Call it when `reader` is readable."""
-        return os.read(self.reader, 4096)
+    def read(self) -> list[float]:
+        """The beats since the last call, and FENCED; raises EOFError when the process is dead."""
+        try:
+            said = os.read(self.reader, 1 << 16)
+        except BlockingIOError:
+            return []
+        if not said:
+            raise EOFError("the heartbeat process is dead")
+        return [moment for (moment,) in _SAID.iter_unpack(said)]
 
     def stop(self) -> None:
         """End it; it may hang in a dead file system, so it is not waited for here."""
@@ -60,13 +69,13 @@ def _beat_once(running: Path, beat: Path, writer: int) -> bool:
     """Touch the beat; False when the claim was taken away. An error says nothing: the shim counts the silence."""
     try:
         if running.name not in names_in(running.parent):
-            os.write(writer, FENCED)
+            os.write(writer, _SAID.pack(FENCED))
             return False
         try:
             os.utime(beat)
         except FileNotFoundError:
             os.close(os.open(beat, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
-        os.write(writer, BEAT)
+        os.write(writer, _SAID.pack(time.monotonic()))
     except OSError:
         pass
     return True

@@ -81,15 +81,12 @@ class _Shim:
         poll.register(self.woken, select.POLLIN)
         if self.sock is not None:
             poll.register(self.sock, select.POLLIN)
-        beater = self.now.beater if self.now else None
-        if beater is not None:
-            poll.register(beater.reader, select.POLLIN)
+        if self.now is not None and self.now.beater is not None:
+            poll.register(self.now.beater.reader, select.POLLIN)
         ready = dict(poll.poll(self._patience()))
         if self.woken in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.woken, 4096)
-        if beater is not None and beater.reader in ready:
-            self._heard(beater)
         if self.sock is not None and self.sock.fileno() in ready:
             self._listen(self.sock)
 
@@ -157,6 +154,8 @@ class _Shim:
 
     def _limits(self, now: _Evaluation) -> None:
         clock, order = time.monotonic(), now.order
+        if now.beater is not None:  # RACE: if we were stopped for a while, beats lie unread
+            self._hear(now, now.beater)
         if now.beater is None and clock >= now.beat_from:
             now.beater = Beater(Path(order.running), Path(order.beat), order.heartbeat)
             now.beaters.append(now.beater.pid)
@@ -167,16 +166,17 @@ class _Shim:
         elif now.kill_at is None and order.timeout is not None and clock >= now.began + order.timeout:
             self._stop("timeout")
 
-    def _heard(self, beater: Beater) -> None:
-        assert self.now is not None
-        said = beater.read()
-        if FENCED in said:
-            self._fence(self.now)
-        elif said:
-            self.now.last_beat = time.monotonic()
-        else:  # it was killed; the next turn starts another
+    def _hear(self, now: _Evaluation, beater: Beater) -> None:
+        try:
+            said = beater.read()
+        except EOFError:  # it was killed; another is started
             beater.stop()
-            self.now.beater = None
+            now.beater = None
+            return
+        if FENCED in said:
+            self._fence(now)
+        elif said:
+            now.last_beat = said[-1]
 
     def _fence(self, now: _Evaluation) -> None:
         """Stop at once, write nothing: the claim is gone, or others must soon believe that we are."""
