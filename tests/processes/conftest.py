@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,14 @@ def wait_for(condition: Callable[[], Any], timeout: float = 20.0, what: str = "t
         time.sleep(0.01)
 
 
+def command_line(process: psutil.Process) -> str:
+    """Its command line; empty when it has gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 class Queue:
     """A spool and the `spoolq run` processes that this test started."""
 
@@ -49,12 +57,12 @@ class Queue:
         (self.path / "spoolq.toml").write_text(text, encoding="utf-8")
         self.spool = Spool(self.path)
 
-    def run(self, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
-        """Start `spoolq run` in the background."""
+    def run(self, *options: str, prefix: Sequence[str] = (), **popen: Any) -> subprocess.Popen[bytes]:
+        """Start `spoolq run` in the background; *prefix* is a command that ends by executing it."""
         name, _, value = self.mark.partition("=")
         env = {**os.environ, name: value, "SPOOLQ_LOCK_DIR": str(self.locks), **popen.pop("env", {})}
         with self.log.open("ab") as log:
-            argv = [self.python, "-m", "spoolq", "run", "--spool", str(self.path), *options]
+            argv = [*prefix, self.python, "-m", "spoolq", "run", "--spool", str(self.path), *options]
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **popen)
         self.processes.append(process)
         return process

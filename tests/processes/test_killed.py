@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from .conftest import Queue, wait_for
+from .conftest import Queue, command_line, wait_for
 
 
 def _overlaps(rows: list) -> list:
@@ -27,17 +27,9 @@ def _overlaps(rows: list) -> list:
     ]
 
 
-def _command(process: psutil.Process) -> str:
-    """Its command line; empty when it has gone."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
 def _is_ours(process: psutil.Process, module: str = "-m spoolq") -> bool:
     """Whether it is watcher, runner or shim (of one role, if *module* says so), not an evaluation."""
-    return module in _command(process)
+    return module in command_line(process)
 
 
 @pytest.mark.parametrize("victims", [["watcher"], ["runner"], ["watcher", "runner"]])
@@ -86,7 +78,7 @@ def test_everything_killed_at_once_is_recovered_by_the_next_run(queue: Queue, li
     # When watcher, runner and shim die together
     for pid in (process.pid, pids["runner"], pids["shim"]):
         os.kill(pid, signal.SIGKILL)
-    left = wait_for(lambda: [p for p in queue.offspring() if "sleep(600)" in _command(p)])
+    left = wait_for(lambda: [p for p in queue.offspring() if "sleep(600)" in command_line(p)])
     # Then the next run kills what was left, and runs the job again
     assert queue.run("--drain").wait(60) == 0
     assert not [p for p in queue.offspring() if p in left]
