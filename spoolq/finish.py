@@ -14,7 +14,7 @@ from typing import Any
 
 from spoolq import history
 from spoolq.documents import dump
-from spoolq.errors import ClaimLost, LockTimeout
+from spoolq.errors import ClaimLost, LockTimeout, SpoolqError
 from spoolq.files import GONE, names_in, read_regular
 from spoolq.names import CANCEL_SLOT, Running, Stem, token
 from spoolq.store import Store
@@ -139,13 +139,24 @@ def _publish(store: Store, final: Path, target: Path, running: Running, record: 
             store.disk.rename(final, target)
 
 
-def replace_record(store: Store, running: Running, target: Path, record: dict[str, Any]) -> None:
-    """Put *record* over a terminal file that lacks one; ``.tmp/`` first, as always."""
+def replace_record(store: Store, running: Running, target: Path, record: dict[str, Any]) -> bool:
+    """Put *record* over a terminal file that lacks one; ``.tmp/`` first, as always. False when it lacks none now."""
     final = store.layout.final(str(running))
     _write_final(store, final, record)
-    with store.locked():
-        store.disk.rename(final, target)
-    store.disk.sync_directory(target.parent)
+    try:
+        with store.locked():
+            # RACE: somebody has settled it first, and the job may have gone on since, by a retry or a prune.
+            lacks = target.name in names_in(target.parent) and terminal_record(target) is None
+            if lacks:
+                store.disk.rename(final, target)
+    except SpoolqError:
+        store.disk.unlink(final)
+        raise
+    if lacks:
+        store.disk.sync_directory(target.parent)
+    else:
+        store.disk.unlink(final)
+    return lacks
 
 
 def set_aside(store: Store, source: Path, stem: Stem, running: Running, record: dict[str, Any]) -> None:

@@ -97,12 +97,11 @@ def _discard_old(store: Store, running: Running) -> None:
 def settle_recordless(store: Store, entry: Entry) -> dict[str, Any] | None:
     """Write the record of an ended file that nobody will write one for any more, as after `mv queued/X cancelled/`.
 
-    None while its ctime is younger than LITTER_AGE_S, or a `.final` of it is under way. Raises OSError.
+    None while its ctime is younger than LITTER_AGE_S, or a `.final` of it is under way, or it has a record by now.
+    Raises OSError, LockTimeout, SpoolUnusable.
     """
     path = store.layout.terminal(entry.state, entry.stem.key)
-    if any(name.stem.key == entry.stem.key for name in finals(store)):
-        return None
-    if store.server_time() - path.lstat().st_ctime <= LITTER_AGE_S:
+    if _is_under_way(store, entry) or store.server_time() - path.lstat().st_ctime <= LITTER_AGE_S:
         return None
     by_hand = entry.state is State.CANCELLED
     record = {
@@ -113,8 +112,17 @@ def settle_recordless(store: Store, entry: Entry) -> dict[str, Any] | None:
         "error": f"its file was moved to {entry.state.value}/ without a record, by hand or before a power cut",
     }
     running = Running(entry.stem, new_claim(store.host, SWEEP_SLOT))
-    replace_record(store, running, path, record)
-    return record
+    return record if replace_record(store, running, path, record) else None
+
+
+def _is_under_way(store: Store, entry: Entry) -> bool:
+    """Whether a `.final` may yet become the record of *entry*: the replay will publish it, or its writer may live.
+
+    One that is torn or tells of another state does neither once it is old.
+    """
+    mine = [running for running in finals(store) if running.stem.key == entry.stem.key]
+    told = [(read_final(store, running) or {}).get("status") for running in mine]
+    return entry.state.value in told or not all(is_old(store, store.layout.final(str(each)).name) for each in mine)
 
 
 def is_old(store: Store, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Finishes that were killed half-way: published when their job waits for them, kept while somebody may need them."""
 
 import contextlib
+import json
 import os
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from spoolq.finish import finish, set_aside, terminal_record
 from spoolq.jobs import Entry, describe, finals
 from spoolq.names import Running, new_claim
 from spoolq.people import cancel, retry
-from spoolq.replay import LITTER_AGE_S, is_old, replay
+from spoolq.replay import LITTER_AGE_S, is_old, replay, settle_recordless
 from spoolq.store import Store
 from spoolq.transitions import State
 from tests.spooltest.faults import Steps, observed
@@ -315,3 +316,65 @@ def test_nothing_is_written_when_nothing_waits(store):
     with observed(store, Steps()) as steps:
         replay(store)
     assert steps.seen == []
+
+
+@pytest.fixture
+def by_hand(store) -> Entry:
+    """A queued job that somebody has moved to ``cancelled/`` with `mv`."""
+    stem = submitted(store)
+    store.layout.queued(stem).rename(store.layout.terminal(State.CANCELLED, stem.key))
+    return Entry(State.CANCELLED, stem)
+
+
+def test_a_file_moved_by_hand_gets_a_record_when_it_has_lain_for_an_hour(store, by_hand):
+    # Given a young one, When it is settled, Then nothing happens: its end may be on the way
+    assert settle_recordless(store, by_hand) is None
+    # When it is old, Then its record says what was done
+    record = settle_recordless(later(store), by_hand)
+    assert record == record_of(store, by_hand.stem.uuid) and record["outcome"] == "cancelled"
+    assert os.listdir(store.layout.tmp) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b'{"status": "failed", "outcome": "exit"}'], ids=["torn", "of another state"]
+)
+def test_an_old_final_that_can_be_no_record_of_it_keeps_nobody_from_settling(store, by_hand, content):
+    # Given that file, and a `.final` of its job that nobody can publish
+    store.layout.final(str(Running(by_hand.stem, new_claim("host-b", "gpu0")))).write_bytes(content)
+    # When it is young, Then its writer may live
+    aged = later(store)
+    aged.server_time = lambda: time.time() + LITTER_AGE_S - 5
+    assert settle_recordless(aged, by_hand) is None
+    # When it is old, Then the job gets its record, and the next replay takes the `.final` away
+    assert settle_recordless(later(store), by_hand) is not None
+    replay(store)
+    assert record_of(store, by_hand.stem.uuid)["outcome"] == "cancelled" and os.listdir(store.layout.tmp) == []
+
+
+def test_an_old_final_that_is_its_record_is_left_to_the_replay(store, by_hand):
+    # Given that file, and the `.final` of the cancel that moved it
+    final = store.layout.final(str(Running(by_hand.stem, new_claim("host-b", "cancel"))))
+    shown = describe(store, by_hand)
+    final.write_text(json.dumps({**shown, "outcome": "cancelled", "completed_at": store.now(), "error": "by me"}))
+    # When it is settled, Then it is not overwritten; When it is replayed, Then it is published
+    assert settle_recordless(later(store), by_hand) is None
+    assert replay(store) == 1 and record_of(store, by_hand.stem.uuid)["error"] == "by me"
+
+
+@pytest.mark.parametrize("gone_on", [False, True], ids=["settled", "settled and retried"])
+def test_of_two_that_settle_one_file_the_later_does_nothing(store, by_hand, gone_on):
+    # Given one who is about to write his record, when another has settled the file, and perhaps a person has retried it
+    slow, faster = later(store), []
+
+    def step(_name, path):
+        if path.suffix == ".final" and not faster:
+            faster.append(settle_recordless(later(Store(store.root, host="host-b")), by_hand))
+            if gone_on:
+                retry(store, by_hand)
+
+    slow.disk.step = step
+    # When he goes on, Then nothing comes of it: the job is where the others have put it, and nowhere else
+    assert settle_recordless(slow, by_hand) is None and faster[0] is not None
+    assert_state(store, by_hand.stem.uuid, State.QUEUED if gone_on else State.CANCELLED)
+    assert gone_on or record_of(store, by_hand.stem.uuid) == faster[0]
+    assert os.listdir(store.layout.tmp) == []
