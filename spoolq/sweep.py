@@ -1,23 +1,28 @@
-"""One maintenance pass: replay half-done finishes, take over from the dead, clear litter."""
+"""One maintenance pass: replay half-done finishes, take over from the dead, clear litter, settle what has no record."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spoolq.errors import LockTimeout
 from spoolq.files import GONE, names_in
-from spoolq.jobs import finals
+from spoolq.finish import terminal_record
+from spoolq.jobs import finals, parse_entry
 from spoolq.lock import lock_directory, try_lock
 from spoolq.names import SWEEP_SLOT, Running, parse_running
 from spoolq.recover import claims_of, recover, take_over
-from spoolq.replay import is_old, replay
+from spoolq.replay import is_old, replay, settle_recordless
 from spoolq.store import Store
-from spoolq.transitions import State
+from spoolq.transitions import TERMINAL, State
 
+#: How often ended files are looked through for some without a record, in seconds, and how many are read each time.
+_SETTLE_S, _SETTLE_AT_ONCE = 60.0, 100
 #: On a network mount an attribute may be this stale, so no heartbeat is judged sooner, in seconds.
 _NETWORK_FLOOR_S = 180.0
 
@@ -34,10 +39,12 @@ class Sweep:
     say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[float | None, float]] = field(default_factory=dict)
+    _whole: set[tuple[State, str]] = field(default_factory=set)
+    _settled_at: float = float("-inf")
 
     def turn(self) -> None:
         """One pass. An entry that cannot be mended now is met again in the next."""
-        for step in (self._replay, self._recover_here, self._take_over_remote, self._clear_litter):
+        for step in (self._replay, self._recover_here, self._take_over_remote, self._clear_litter, self._settle):
             try:
                 step()
             except OSError as error:
@@ -101,6 +108,25 @@ class Sweep:
             self.store.disk.remove_tree(path)
         else:
             self.store.disk.unlink(path)
+
+    def _settle(self) -> None:
+        """Give ended files that nobody writes a record for one of their own; each file is read until it has a record.
+
+        A few at a time, the newest first: there may be very many, and nearly all of them are whole.
+        """
+        if self.clock() - self._settled_at < _SETTLE_S:
+            return
+        self._settled_at = self.clock()
+        names = sorted(((name, state) for state in TERMINAL for name in self.store.names(state)), reverse=True)
+        self._whole.intersection_update((state, name) for name, state in names)
+        unread = ((state, name) for name, state in names if (state, name) not in self._whole)
+        for state, name in itertools.islice(unread, _SETTLE_AT_ONCE):
+            entry = parse_entry(state, name)
+            with contextlib.suppress(OSError, LockTimeout):  # it has moved on, or is met again in the next pass
+                if entry is None or terminal_record(self.store.layout.terminal(state, entry.stem.key)) is not None:
+                    self._whole.add((state, name))
+                elif settle_recordless(self.store, entry) is not None:
+                    self.say(f"settled {entry.stem.uuid[:8]}: it was in {state}/ without a record")
 
     def _clear_beats(self) -> None:
         names = self.store.names(State.RUNNING)

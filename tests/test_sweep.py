@@ -7,10 +7,14 @@ import pytest
 
 from spoolq.claims import claim
 from spoolq.find import find
+from spoolq.finish import terminal_record
+from spoolq.jobs import describe
 from spoolq.lock import lock_directory, try_lock
 from spoolq.submit import publish
 from spoolq.sweep import Sweep
 from spoolq.transitions import State
+from tests.spooltest.jobs import ended, submitted
+from tests.spooltest.trees import record_of
 
 HOUR = 3700
 
@@ -79,3 +83,42 @@ def test_a_folder_in_the_way_does_not_stop_the_sweep(store, sweep, monkeypatch):
     # When it is swept, Then both are gone
     sweep.turn()
     assert os.listdir(store.root / "control") == os.listdir(store.root / ".tmp") == []
+
+
+def test_ended_files_without_a_record_are_settled_when_they_are_old(store, monkeypatch):
+    # Given a sweep, a job that ended as it should, and one that was moved to failed/ by hand
+    now = [0.0]
+    said: list[str] = []
+    sweep = Sweep(store, frozenset({"all"}), said.append, clock=lambda: now[0])
+    whole, stem = ended(store, submitted(store)), submitted(store)
+    before = record_of(store, whole.stem.uuid)
+    store.layout.queued(stem).rename(store.layout.terminal(State.FAILED, stem.key))
+    # When it is swept at once, Then nothing happens: the writer of its record may live
+    sweep.turn()
+    assert describe(store, find(store, stem.uuid))["outcome"] is None and said == []
+    # When it is swept an hour later, Then it has a record, and somebody is told
+    monkeypatch.setattr(store, "server_time", lambda: time.time() + HOUR)
+    now[0] = 61.0
+    sweep.turn()
+    assert record_of(store, stem.uuid)["outcome"] == "lost" and record_of(store, whole.stem.uuid) == before
+    assert said == [f"settled {stem.uuid[:8]}: it was in failed/ without a record"]
+
+
+def test_each_ended_file_is_read_once_and_a_few_at_a_time(store, monkeypatch):
+    # Given more ended jobs than one pass may read
+    monkeypatch.setattr("spoolq.sweep._SETTLE_AT_ONCE", 2)
+    for _ in range(3):
+        ended(store, submitted(store))
+    read: list[str] = []
+    monkeypatch.setattr("spoolq.sweep.terminal_record", lambda path: read.append(path.name) or terminal_record(path))
+    now = [0.0]
+    sweep = Sweep(store, frozenset(), lambda _line: None, clock=lambda: now[0])
+    # When some passes are made, the newest are read first, and none twice
+    sweep.turn()
+    names = sorted((name for name in store.names(State.COMPLETED)), reverse=True)
+    assert read == names[:2]
+    sweep.turn()
+    assert len(read) == 2
+    for now[0] in (61.0, 122.0):
+        sweep.turn()
+    assert read == names
