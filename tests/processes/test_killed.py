@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import signal
-import time
 
-import psutil
 import pytest
 
 from .conftest import Queue, command_line, wait_for
@@ -25,11 +21,6 @@ def _overlaps(rows: list) -> list:
     return [
         (a[0], b[0]) for i, a in enumerate(runs) for b in runs[i + 1 :] if a[1] < b[2] and b[1] < a[2] and b[2] < 1e12
     ]
-
-
-def _is_ours(process: psutil.Process, module: str = "-m spoolq") -> bool:
-    """Whether it is watcher, runner or shim (of one role, if *module* says so), not an evaluation."""
-    return module in command_line(process)
 
 
 @pytest.mark.parametrize("victims", [["watcher"], ["runner"], ["watcher", "runner"]])
@@ -124,37 +115,3 @@ def test_a_runner_on_its_own_finishes_its_job_and_ends(queue: Queue):
     assert queue.ended(job).status == "completed"
     wait_for(lambda: not queue.offspring(), what="the end of runner and shim")
     assert queue.spool.get(behind).status == "queued"
-
-
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(queue: Queue, lines):
-    # Given a queue of short jobs, and a seeded order of kills
-    dice = random.Random(20261120)
-    queue.settings("max_attempts = 100\n")
-    jobs = [queue.script("step.py", lines.path, str(number), "0.05") for number in range(25)]
-    queue.start()
-    deadline = time.monotonic() + 90
-    # When something of it is killed again and again
-    while any(queue.spool.get(job).status in ("queued", "running") for job in jobs):
-        assert time.monotonic() < deadline, queue.said()
-        family = queue.offspring()
-        ours = [p for p in family if _is_ours(p)]
-        if ours and sum(row[1] == "e" for row in lines()) < 20:
-            with_pause = dice.uniform(0.05, 0.4)
-            wait_until = time.monotonic() + with_pause
-            wait_for(lambda until=wait_until: time.monotonic() >= until)
-            with contextlib.suppress(psutil.NoSuchProcess):
-                dice.choice(ours).send_signal(signal.SIGKILL)
-        if not any(_is_ours(p, "-m spoolq run") for p in queue.offspring()):
-            queue.run()
-        time.sleep(0.02)
-    # Then each completed, in one place, and no two were in hand at once
-    assert [queue.spool.get(job).status for job in jobs] == ["completed"] * len(jobs)
-    ends = [row[0] for row in lines() if row[1] == "e"]
-    assert sorted(set(ends), key=int) == [str(number) for number in range(25)]
-    for job in jobs:
-        places = [
-            state
-            for state in ("queued", "running", "completed", "failed", "cancelled")
-            if list((queue.path / state).glob(f"*{job}*"))
-        ]
-        assert places == ["completed"]
