@@ -62,7 +62,7 @@ class Storm:
     def fill(self, number: int) -> None:
         """Queue some jobs, so that there is load from the start."""
         for name in (f"{self.seed}000-{count}" for count in range(number)):
-            seconds, code = str(self.dice.choice([0, 0.05, 0.1, 0.5])), self.dice.choice(["0", "0", "3", "5"])
+            seconds, code = str(self.dice.choice([0, 0.05, 0.1, 0.3])), self.dice.choice(["0", "0", "3", "3", "5"])
             command = [sys.executable, "-I", "-S", str(SCRIPTS / "stormy.py"), self.lines, name, seconds, code]
             self.queue.spool.submit({"command": command}, grace="200ms", max_attempts=100)
             with self.acts.open("a") as acts:
@@ -70,14 +70,21 @@ class Storm:
 
     def blow(self, strikes: int) -> None:
         """Strike so often: mostly while an evaluation is in hand, and sometimes while all is just starting."""
+        hold = Path(f"{self.lines}.hold")
         for _ in range(strikes):
-            if self.dice.random() < 0.8:
+            held = self.dice.random() < 0.6
+            if held:  # the evaluation in hand outlasts the strike, and perhaps the start of the next runner
+                hold.touch()
+            if held or self.dice.random() < 0.5:
                 wait_for(self._in_hand, 60, what=f"an evaluation in hand; {self.queue.said()}")
-            self._pause(0.3)
+            self._pause(0.2)
             self._keep_going()
             self._strike()
             if self.dice.random() < 0.35:
                 self._prune()
+            self._keep_going()
+            self._pause(2.0 if held else 0.1)
+            hold.unlink(missing_ok=True)
 
     def _in_hand(self) -> bool:
         self._keep_going()

@@ -27,8 +27,8 @@ def tell(act, name):
 
 def submit(name):
     script = str(Path(__file__).with_name("stormy.py"))
-    code = dice.choice([0, 0, 0, 0, 3, 5])
-    command = [sys.executable, "-I", "-S", script, lines, name, str(dice.choice([0, 0.05, 0.1, 0.5])), str(code)]
+    code = dice.choice([0, 0, 0, 3, 3, 5])
+    command = [sys.executable, "-I", "-S", script, lines, name, str(dice.choice([0, 0.05, 0.1, 0.3])), str(code)]
     policy = {"max_attempts": dice.choice([2, 100, 100, 100]), "grace": "200ms"}
     if dice.random() < 0.3:
         path = Path(f"{acts}.{name}.json")

@@ -1,5 +1,7 @@
 """stormy.py FILE NAME SECONDS CODE: tells FILE of its begin and end, and of another one that it found in hand.
 
+It lasts SECONDS, and longer while there is a FILE.hold.
+
 It holds FILE.lock while it lives; so does a daemon of its own, in another session, if CODE is 3.
 """
 
@@ -28,5 +30,7 @@ if code == 3 and os.fork() == 0:
     os.setsid()
     time.sleep(600)
 time.sleep(seconds)
+while os.path.exists(f"{path}.hold"):  # noqa: PTH110  pathlib takes longer to import than all this takes
+    time.sleep(0.02)
 tell("end")
 os._exit(code)
