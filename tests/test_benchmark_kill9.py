@@ -8,6 +8,8 @@ import psutil
 import pytest
 
 from benchmarks import kill9
+from benchmarks.kill9_bed import Bed
+from benchmarks.kill9_queues import QUEUES, Spoolq
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_row_of_the_table_is_measured_and_nothing_is_left(tmp_path: Path, quick):
     # Given the experiment with spoolq, When watcher and runner are killed
-    row = kill9.experiment(kill9.Spoolq, "watcher and runner", tmp_path)
+    row = kill9.experiment(Spoolq, "watcher and runner", tmp_path)
     # Then the row says so
     assert row == [
         "spoolq",
@@ -27,13 +29,14 @@ def test_a_row_of_the_table_is_measured_and_nothing_is_left(tmp_path: Path, quic
         "1 / 1",
         "0",
         "exit, exit code 7, attempt 1",
+        "`test_watcher_and_runner`",
     ]
     # And all that it had started is ended
-    psutil.wait_procs(kill9.Bed(tmp_path).family(), timeout=10)
-    assert not kill9.Bed(tmp_path).family()
+    psutil.wait_procs(Bed(tmp_path).family(), timeout=10)
+    assert not Bed(tmp_path).family()
 
 
-class _Careless(kill9.Spoolq):
+class _Careless(Spoolq):
     """A queue whose operator runs the next jobs himself, beside whatever is in hand."""
 
     def start(self) -> None:
@@ -53,7 +56,7 @@ def test_jobs_beside_the_orphan_are_counted(tmp_path: Path, quick, monkeypatch: 
     assert row[2:6] == ["10 of 10", "goes on", "1 / 1", "10"]
 
 
-@pytest.mark.parametrize("kind", kill9._QUEUES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", QUEUES, ids=lambda kind: kind.name)
 def test_every_queue_is_run_or_said_to_be_missing(kind):
     assert kind.missing() is None or "install" in kind.missing()
     assert kind.victims

@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 
 import spoolq
+from benchmarks.kill9 import HEAD
+from benchmarks.kill9_queues import QUEUES, Spoolq
 from spoolq.claims import MAX_CLAIMED
 from spoolq.documents import MAX_BYTES
 from spoolq.layout import RunDir
@@ -204,3 +206,44 @@ def test_the_readme_is_short():
         pytest.skip("there is no README.md yet")
     # When its lines are counted, Then they are at most 150
     assert len(readme.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+TESTS = list((ROOT / "tests").rglob("*.py"))
+
+
+def functions_of(paths):
+    return {node.name for path in paths for node in ast.walk(ast.parse(path.read_text())) if hasattr(node, "name")}
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+)`", RELIABILITY))))
+def test_every_test_that_the_page_about_reliability_names_exists(name):
+    # Given a test that holds a row, When the tests are read, Then it is there
+    assert name in functions_of(TESTS)
+
+
+def test_every_row_about_kills_of_ours_names_its_test():
+    # Given the tables of kills
+    kills = RELIABILITY.partition("## kill -9")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in kills.splitlines() if row.startswith("| ")]
+    measured = [row for row in rows if len(row) == len(HEAD)]
+    others = [row for row in rows if len(row) == 5][2:]
+    # Then the first has the benchmark's columns and queues, and each row of ours in either names a test
+    assert tuple(measured[0]) == HEAD
+    assert {row[0] for row in measured[2:]} == {kind.name for kind in QUEUES}
+    ours = [row for row in measured if row[0] == "spoolq"] + others
+    assert len(ours) == len(Spoolq.victims) + 1 + len(others) and len(others) > 10
+    assert all(re.fullmatch(r"`test_\w+`", row[-1]) for row in ours)
+
+
+def test_every_row_of_the_kill_table_is_in_the_page():
+    # Given the tests of the table, When the page is read, Then it has each of them
+    written = functions_of([ROOT / "tests" / "processes" / "test_kill_table.py"])
+    assert {name for name in written if name.startswith("test_")} <= set(re.findall(r"`(test_\w+)`", RELIABILITY))
+
+
+def test_the_marks_that_the_page_about_reliability_names_are_registered(pytestconfig):
+    # Given the marks in its commands, When pytest is asked, Then it knows them
+    marks = set(re.findall(r"-m (\w+)`", RELIABILITY))
+    registered = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
+    assert marks and marks <= registered
