@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from spoolq import process
+from spoolq.models import JobInfo
 from spoolq.store import Store
 from spoolq.sweep import Sweep
 from tests.spooltest.users import needs_root
@@ -208,24 +209,35 @@ def test_frozen_runner_and_another_host(beating: Trial):
 
 
 @needs_root
+def test_frozen_shim_whose_heart_stands_still_and_another_host(beating: Trial):
+    # Given a shim that is stopped and whose heartbeat process is killed; its runner waits for it
+    beating.signal(signal.SIGSTOP, "shim", "evaluation")
+    for heartbeat in beating.heartbeats():
+        heartbeat.kill()
+    # When another host takes over and runs all, and the shim goes on after that
+    record = _run_by_another_host(beating)
+    beating.signal(signal.SIGCONT, "shim", "evaluation")
+    # Then it fences itself by its own clock: the evaluation is killed, and the record is the other host's
+    wait_for(lambda: beating.is_dead("evaluation"), what="the end of the late evaluation")
+    wait_for(lambda: "fenced" in beating.queue.said(), what="the word of the late runner")
+    assert beating.after() == record and beating.starts_and_ends() == (2, 1)
+    beating.nothing_is_left()
+
+
+@needs_root
 def test_frozen_host_and_another_host(beating: Trial):
     # Given a host of which all stands still, as in a paused machine
     frozen = beating.family()
     for member in frozen:
         member.suspend()
     # When another host takes over and runs all, and the first one goes on after that
-    Path(f"{beating.path}.lock").unlink()  # what stands still is beside nothing; what goes on too long would be
-    beating.release()
-    assert _another_host(beating.queue).wait(60) == 0
-    record = beating.queue.ended(beating.first)
-    Path(f"{beating.path}.go").unlink()
+    record = _run_by_another_host(beating)
     for member in frozen:
         member.resume()
     # Then the late evaluation is killed, no end of it is told, and the record is the other host's
     wait_for(lambda: beating.is_dead("evaluation"), what="the end of the late evaluation")
     wait_for(lambda: "fenced" in beating.queue.said(), what="the word of the late runner")
-    assert beating.after().attempt == 2 and beating.starts_and_ends() == (2, 1)
-    assert beating.queue.spool.get(beating.first) == record and record.worker == "host-b.all"
+    assert beating.after() == record and beating.starts_and_ends() == (2, 1)
     assert len(list((beating.queue.path / record.run_dir).glob("end.*"))) == 0
     beating.nothing_is_left()
 
@@ -239,6 +251,17 @@ def _another_host(queue: Queue) -> subprocess.Popen[bytes]:
     """`spoolq run --drain` on a host of its own name, with locks of its own."""
     env = {"SPOOLQ_LOCK_DIR": str(queue.locks.with_name("locks-b"))}
     return queue.run("--drain", prefix=_unshared("--uts", step="hostname host-b"), env=env)
+
+
+def _run_by_another_host(beating: Trial) -> JobInfo:
+    """The record of the evaluation in hand, when another host has run everything; nothing may end after that."""
+    Path(f"{beating.path}.lock").unlink()  # what stands still is beside nobody
+    beating.release()
+    assert _another_host(beating.queue).wait(60) == 0
+    Path(f"{beating.path}.go").unlink()
+    record = beating.queue.ended(beating.first)
+    assert record.worker == "host-b.all" and record.attempt == 2
+    return record
 
 
 def _give_the_pids_to(stranger: int, path: Path) -> None:

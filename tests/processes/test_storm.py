@@ -79,12 +79,25 @@ class Storm:
                 wait_for(self._in_hand, 60, what=f"an evaluation in hand; {self.queue.said()}")
             self._pause(0.2)
             self._keep_going()
-            self._strike()
+            struck = self._strike()
             if self.dice.random() < 0.35:
                 self._prune()
             self._keep_going()
-            self._pause(2.0 if held else 0.1)
+            if held and struck & {"watcher", "runner", "shim"}:
+                self._until_the_next_one_is_there()
             hold.unlink(missing_ok=True)
+
+    def _until_the_next_one_is_there(self) -> None:
+        """Until another runner waits for the slot that is taken, or has begun an evaluation, or a while has passed."""
+        waiting, begun = self._words("is held by"), self._begun()
+        until = time.monotonic() + 6
+        wait_for(lambda: self._words("is held by") > waiting or self._begun() > begun or time.monotonic() > until)
+
+    def _words(self, text: str) -> int:
+        return self.queue.said().count(text)
+
+    def _begun(self) -> int:
+        return Path(self.lines).read_text().count('"begin"') if Path(self.lines).exists() else 0
 
     def _in_hand(self) -> bool:
         self._keep_going()
@@ -109,7 +122,8 @@ class Storm:
             self.clerk = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env={**os.environ, "CLERK": self.lines})
             self.queue.processes.append(self.clerk)
 
-    def _strike(self) -> None:
+    def _strike(self) -> set[str]:
+        """Kill some, or stop them for a moment; their roles."""
         family = self.family()
         there = {role for role, _ in family}
         sets = {roles: weight for roles, weight in _VICTIMS.items() if there.issuperset(roles)} or {_ROLES: 1}
@@ -129,6 +143,7 @@ class Storm:
             for _, process in struck:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.resume()
+        return {role for role, _ in struck}
 
     def family(self) -> list[tuple[str, psutil.Process]]:
         """Every process of the queue with its role, and the clerk."""
