@@ -20,7 +20,7 @@ from tests.spooltest.users import needs_root
 from .conftest import Queue, command_line, wait_for
 from .trial import Trial
 
-_FAST = 'heartbeat = "100ms"\nheartbeat_timeout = "1s"\npoll = "1s"\n'
+_FAST = 'heartbeat = "100ms"\nheartbeat_timeout = "4s"\npoll = "1s"\n'
 _ONCE = "attempt 1 begins\nattempt 1 ends\n"
 _TWICE = "attempt 1 begins\nattempt 2 begins\nattempt 2 ends\n"
 
@@ -179,7 +179,7 @@ def test_frozen_shim_whose_heart_beats(beating: Trial):
     # Given a shim that is stopped, while its heartbeat process is not
     beating.signal(signal.SIGSTOP, "shim")
     sweep = Sweep(Store(beating.queue.path, host="host-b"), frozenset(), lambda _line: None)
-    until = time.monotonic() + 2.5
+    until = time.monotonic() + 6
     # When the evaluation ends, and another host looks for longer than the time limit
     beating.release()
     wait_for(lambda: sweep.turn() or time.monotonic() > until, what="the limits to pass")

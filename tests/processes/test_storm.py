@@ -54,6 +54,7 @@ class Storm:
         self.queue, self.dice = queue, random.Random(seed)
         self.lines: str = lines.path  # type: ignore[attr-defined]
         self.acts = Path(f"{self.lines}.acts")
+        Path(self.lines).touch()
         self.seed, self.clerks = seed, 0
         self.clerk: subprocess.Popen[bytes] | None = None
         self.pruned: set[str] = set()
@@ -90,18 +91,25 @@ class Storm:
     def _until_the_next_one_is_there(self) -> None:
         """Until another runner waits for the slot that is taken, or has begun an evaluation, or a while has passed."""
         waiting, begun = self._words("is held by"), self._begun()
-        until = time.monotonic() + 6
+        until = time.monotonic() + 15
         wait_for(lambda: self._words("is held by") > waiting or self._begun() > begun or time.monotonic() > until)
 
     def _words(self, text: str) -> int:
         return self.queue.said().count(text)
 
     def _begun(self) -> int:
-        return Path(self.lines).read_text().count('"begin"') if Path(self.lines).exists() else 0
+        return Path(self.lines).read_text().count('"begin"')
 
     def _in_hand(self) -> bool:
         self._keep_going()
-        return any(role == "evaluation" for role, _ in self.family()) or not self._active()
+        evaluations = [process for role, process in self.family() if role == "evaluation"]
+        return any(self._has_begun(process) for process in evaluations) or not self._active()
+
+    def _has_begun(self, evaluation: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error, LookupError):
+            begun = [evaluation.cmdline()[5], "begin", int(evaluation.environ()["SPOOLQ_ATTEMPT"])]
+            return json.dumps(begun) in Path(self.lines).read_text()
+        return False
 
     def _active(self) -> bool:
         return any(self.queue.spool.store.names(state) for state in (State.QUEUED, State.RUNNING))
@@ -143,7 +151,7 @@ class Storm:
             for _, process in struck:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.resume()
-        return {role for role, _ in struck}
+        return set() if stop else {role for role, _ in struck}
 
     def family(self) -> list[tuple[str, psutil.Process]]:
         """Every process of the queue with its role, and the clerk."""
