@@ -22,7 +22,7 @@ from spoolq.models import JobInfo
 SCRIPTS = Path(__file__).with_name("scripts")
 
 
-def wait_for(condition: Callable[[], Any], timeout: float = 20.0, what: str = "the condition") -> Any:
+def wait_for(condition: Callable[[], Any], timeout: float = 60.0, what: str = "the condition") -> Any:
     """Poll every 10 ms until *condition* is true; its value. AssertionError after *timeout* seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -20,6 +20,7 @@ from tests.spooltest.users import needs_root
 from .conftest import Queue, command_line, wait_for
 from .trial import Trial
 
+pytestmark = pytest.mark.timeout(300)
 _FAST = 'heartbeat = "100ms"\nheartbeat_timeout = "4s"\npoll = "1s"\n'
 _ONCE = "attempt 1 begins\nattempt 1 ends\n"
 _TWICE = "attempt 1 begins\nattempt 2 begins\nattempt 2 ends\n"
