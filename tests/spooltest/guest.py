@@ -28,7 +28,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 #: A boot takes about 2 s on an idle machine.
 BOOT_S = 60.0
 
-#: pid 1. Whatever the script prints is the console; when it ends the guest halts.
+#: pid 1. Whatever the script prints is the console; when it ends the guest halts, or after half an hour: then whoever
+#: should have cut it is gone. (No `timeout` around the kernel: a disk is free once the process that we wait for is.)
 _INIT = """\
 #!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run LANG=C.UTF-8 TMPDIR=/run
@@ -37,6 +38,7 @@ mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs run /run; moun
 mkdir -p /dev/shm; mount -t tmpfs shm /dev/shm
 mkdir -p /run/uml/lib; ln -s /usr/lib/uml/modules /run/uml/lib/modules
 hostname {name}
+(sleep 1800; halt -f) &
 cd {checkout}
 {script}
 echo
@@ -82,7 +84,8 @@ class Guest:
 
     *disks* are image files on the host: /dev/ubda, /dev/ubdb, and so on; what it writes there outlives it. *tap* is a
     tap device of the host that becomes vec0, in the network *namespace* if that is given. *memory* is taken from
-    /dev/shm. *options* go on the kernel's command line, and so into /proc/cmdline.
+    /dev/shm. *options* go on the kernel's command line, and so into /proc/cmdline. *serial* is a descriptor of ours
+    (a socket) that becomes /dev/ttyS0.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Guest:
         namespace: str | None = None,
         memory: str = "256M",
         options: Sequence[str] = (),
+        serial: int | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -111,6 +115,7 @@ class Guest:
         argv += ["quiet", "con=null", "con0=null,fd:1", "con1=null", "ssl=null", f"init={init}"]
         argv += [f"ubd{number}={disk}" for number, disk in enumerate(disks)]
         argv += [f"vec0:transport=tap,ifname={tap},mac={mac}"] if tap else []
+        argv += [f"ssl0=fd:{serial},fd:{serial}"] if serial is not None else []
         with self.console.open("wb") as console:
             self.process = subprocess.Popen(
                 [*argv, *options],
@@ -118,6 +123,7 @@ class Guest:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                pass_fds=() if serial is None else (serial,),
                 env={**os.environ, **_preloaded(folder), "TMPDIR": str(self._own)},
             )
 
