@@ -83,14 +83,20 @@ def _group(name: str) -> int:
         ) from None
 
 
+def drop_boxes(layout: Layout) -> tuple[Path, ...]:
+    """Where members of a shared spool may put files; `.tmp/` too, for a submit writes there first."""
+    return layout.state(State.QUEUED), layout.control, layout.tmp
+
+
+def shared_mode(layout: Layout, directory: Path) -> int:
+    """The mode that a directory of a shared spool has."""
+    return 0o3770 if directory in drop_boxes(layout) else 0o2750
+
+
 def _share(layout: Layout, gid: int) -> None:
     """Setgid, so that what is made inside belongs to the group; sticky, so that only its owner takes a file out."""
-    os.chown(layout.root, -1, gid)
-    layout.root.chmod(0o2750)
-    drop_boxes = {layout.state(State.QUEUED), layout.control}
-    for directory in layout.directories():
+    for directory in (layout.root, *layout.directories()):
         os.chown(directory, -1, gid)
-        # Submitting writes in .tmp/ first, so that is a drop box too.
-        directory.chmod(0o3770 if directory in drop_boxes or directory == layout.tmp else 0o2750)
+        directory.chmod(shared_mode(layout, directory))
     os.chown(layout.settings, -1, gid)
     layout.settings.chmod(0o640)

@@ -77,6 +77,11 @@ class Disk:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         source.rename(target)
 
+    def link_new(self, source: Path, target: Path) -> None:
+        """link(2): a second name for a file; FileExistsError if that is taken. Only a check of the file system links."""
+        self.step("link", target)
+        target.hardlink_to(source)
+
     def sync_directory(self, *directories: Path) -> None:
         """Fsync what is owed and *directories*, in order. EINVAL and ENOSYS (some FUSE) mean that nothing is to do."""
         due, self.owed = dict.fromkeys([*self.owed, *directories]), []
@@ -141,6 +146,11 @@ class Disk:
 
         self.step("rmtree", path)
         shutil.rmtree(path)
+
+
+def can_rename_new(source: Path, target: Path) -> bool:
+    """Rename *source* to the free name *target* by RENAME_NOREPLACE; False, and nothing done, where that is refused."""
+    return _rename_noreplace(source, target)
 
 
 @cache

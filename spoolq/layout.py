@@ -10,6 +10,10 @@ from spoolq.names import SUFFIX, Running, Stem
 from spoolq.transitions import State
 
 
+#: How the names begin of all that `doctor` makes.
+PROBE = ".doctor"
+
+
 @dataclass(frozen=True)
 class RunDir:
     """The folder of one job's runs: log, history, output, ends."""
@@ -133,6 +137,10 @@ class Layout:
     def temporary(self, name: str) -> Path:
         """A file on its way into the tree."""
         return self.tmp / name
+
+    def probe(self, nonce: str) -> Path:
+        """A folder in which `doctor` tries the file system. Hidden, or it would pass for a file on its way."""
+        return self.tmp / f"{PROBE}.{nonce}"
 
     def final(self, running: str) -> Path:
         """The record of a finish under way; *running* is ``STEM@CLAIM``."""

@@ -119,24 +119,32 @@ def _remove(store: Store, entry: Entry, dry_run: bool) -> int:
 
 
 def _orphans(store: Store, report: Pruned, older_than: float | None, dry_run: bool) -> None:
-    """Run folders whose job is nowhere: an admission or a prune that was killed."""
-    runs = {key for key in names_in(store.layout.runs) if parse_key(key)}
-    for state in State:
-        runs -= {entry.stem.key for entry in _entries(store, state)}
-    for key in sorted(runs):
-        path = store.layout.run(key).path
-        try:
-            age = store.clock() - path.stat().st_mtime
-        except OSError as error:
-            if error.errno in GONE:
-                continue
-            raise
-        if age <= max(older_than or 0.0, LITTER_AGE_S):
-            continue
-        size = _size(path)
+    for key in orphan_runs(store, older_than):
+        size = _size(store.layout.run(key).path)
         if dry_run or _take_orphan(store, key):
             report.bytes += size
             report.orphans.append(key)
+
+
+def orphan_runs(store: Store, older_than: float | None = None) -> list[str]:
+    """The keys of run folders whose job is nowhere, left by an admission or a prune that was killed.
+
+    One that has changed in the last hour (or *older_than* seconds, if that is more) may have a job in a moment.
+    """
+    runs = {key for key in names_in(store.layout.runs) if parse_key(key)}
+    for state in State:
+        runs -= {entry.stem.key for entry in _entries(store, state)}
+    return [key for key in sorted(runs) if _rested(store, key) > max(older_than or 0.0, LITTER_AGE_S)]
+
+
+def _rested(store: Store, key: str) -> float:
+    """For how many seconds a run folder has not changed; 0 when it is gone."""
+    try:
+        return store.clock() - store.layout.run(key).path.stat().st_mtime
+    except OSError as error:
+        if error.errno in GONE:
+            return 0.0
+        raise
 
 
 def _take_orphan(store: Store, key: str) -> bool:

@@ -125,12 +125,12 @@ def _is_under_way(store: Store, entry: Entry) -> bool:
     return entry.state.value in told or not all(is_old(store, store.layout.final(str(each)).name) for each in mine)
 
 
-def is_old(store: Store, name: str) -> bool:
-    """Whether a file in ``.tmp/`` has had its name for LITTER_AGE_S, by the file server's clock.
+def is_old(store: Store, name: str, now: float | None = None) -> bool:
+    """Whether a file in ``.tmp/`` has had its name for LITTER_AGE_S, by the file server's clock (*now*, if it is known).
 
     By its ctime, which a rename sets: a folder that prune has just put here has an old mtime.
     """
     try:
-        return store.server_time() - store.layout.temporary(name).lstat().st_ctime > LITTER_AGE_S
+        return (store.server_time() if now is None else now) - store.layout.temporary(name).lstat().st_ctime > LITTER_AGE_S
     except OSError:
         return False

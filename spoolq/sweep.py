@@ -14,6 +14,7 @@ from spoolq.errors import LockTimeout
 from spoolq.files import GONE, names_in
 from spoolq.finish import terminal_record
 from spoolq.jobs import finals, parse_entry
+from spoolq.layout import PROBE
 from spoolq.lock import lock_directory, try_lock
 from spoolq.names import SWEEP_SLOT, Running, parse_running
 from spoolq.recover import claims_of, recover, take_over
@@ -95,18 +96,11 @@ class Sweep:
         for name in names_in(self.store.layout.control):
             if name.startswith(".resumed."):
                 with contextlib.suppress(OSError):
-                    self._remove(self.store.layout.control / name)
-        known = {f"{running}.final" for running in finals(self.store)}  # those are the replay's
-        for name in names_in(self.store.layout.tmp):
-            if name not in known and not name.startswith(".") and is_old(self.store, name):
-                with contextlib.suppress(OSError):  # another user's folder, which only they can empty
-                    self._remove(self.store.layout.temporary(name))
-        self._clear_beats()
-
-    def _remove(self, path: Path) -> None:
-        if path.is_dir() and not path.is_symlink():
-            self.store.disk.remove_tree(path)
-        else:
+                    remove(self.store, self.store.layout.control / name)
+        for path in litter(self.store):
+            with contextlib.suppress(OSError):  # another user's folder, which only they can empty
+                remove(self.store, path)
+        for path in stray_beats(self.store):
             self.store.disk.unlink(path)
 
     def _settle(self) -> None:
@@ -128,8 +122,31 @@ class Sweep:
                 elif settle_recordless(self.store, entry) is not None:
                     self.say(f"settled {entry.stem.uuid[:8]}: it was in {state}/ without a record")
 
-    def _clear_beats(self) -> None:
-        names = self.store.names(State.RUNNING)
-        for name in names:
-            if name.startswith(".") and name.endswith(".beat") and f"{name[1:-5]}.json" not in names:
-                self.store.disk.unlink(self.store.layout.state(State.RUNNING) / name)
+
+def litter(store: Store) -> list[Path]:
+    """What was left in ``.tmp/`` an hour ago and more: by a submit that was killed, a prune, a `doctor`.
+
+    A `.final` is the replay's, and a hidden name is not ours, unless `doctor` made it.
+    """
+    names = names_in(store.layout.tmp)
+    if not names:
+        return []
+    known = {f"{running}.final" for running in finals(store)}
+    ours = [name for name in names if name not in known and (not name.startswith(".") or name.startswith(PROBE))]
+    now = store.server_time() if ours else 0.0
+    return [store.layout.temporary(name) for name in ours if is_old(store, name, now)]
+
+
+def remove(store: Store, path: Path) -> None:
+    """Remove what is litter, a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        store.disk.remove_tree(path)
+    else:
+        store.disk.unlink(path)
+
+
+def stray_beats(store: Store) -> list[Path]:
+    """Heartbeat files whose claim is gone."""
+    names = set(store.names(State.RUNNING))
+    beats = [name for name in names if name.startswith(".") and name.endswith(".beat")]
+    return [store.layout.state(State.RUNNING) / name for name in beats if f"{name[1:-5]}.json" not in names]
