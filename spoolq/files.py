@@ -78,7 +78,7 @@ class Disk:
         source.rename(target)
 
     def link_new(self, source: Path, target: Path) -> None:
-        """link(2): a second name for a file; FileExistsError if that is taken. Only a check of the file system links."""
+        """link(2): a second name for a file; FileExistsError if that is taken. Only `doctor` links, to try it."""
         self.step("link", target)
         target.hardlink_to(source)
 

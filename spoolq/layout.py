@@ -9,7 +9,6 @@ from pathlib import Path
 from spoolq.names import SUFFIX, Running, Stem
 from spoolq.transitions import State
 
-
 #: How the names begin of all that `doctor` makes.
 PROBE = ".doctor"
 

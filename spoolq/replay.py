@@ -126,11 +126,13 @@ def _is_under_way(store: Store, entry: Entry) -> bool:
 
 
 def is_old(store: Store, name: str, now: float | None = None) -> bool:
-    """Whether a file in ``.tmp/`` has had its name for LITTER_AGE_S, by the file server's clock (*now*, if it is known).
+    """Whether a file in ``.tmp/`` has had its name for LITTER_AGE_S, by the file server's clock (*now*, if known).
 
     By its ctime, which a rename sets: a folder that prune has just put here has an old mtime.
     """
     try:
-        return (store.server_time() if now is None else now) - store.layout.temporary(name).lstat().st_ctime > LITTER_AGE_S
+        return (store.server_time() if now is None else now) - store.layout.temporary(
+            name
+        ).lstat().st_ctime > LITTER_AGE_S
     except OSError:
         return False
