@@ -156,6 +156,10 @@ def check_writing(patient: Patient) -> list[Finding]:
 
     Its name is hidden, so no admission and no runner sees it.
     """
+    if patient.cannot_write:
+        step = "Mount it read-write, make room, or run as the spool's owner."
+        said = f"no file can be made in .tmp/: {patient.cannot_write}"
+        return [fault("moves", said, "Nothing can be submitted or moved.", step)]
     refused: dict[str, str] = {}
     with patient.probe() as folder:
         probe = folder / "probe"

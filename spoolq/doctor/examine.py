@@ -19,11 +19,11 @@ Check = Callable[[Patient], list[Finding]]
 
 #: What can be looked at while the tree is not whole.
 TREE: tuple[Check, ...] = (access.check_directories, access.check_modes, access.check_settings)
-#: Group -> its checks; these need the whole tree.
+#: What needs the whole tree.
+FILE_SYSTEM: tuple[Check, ...] = (mount.check_kind, mount.check_options, limits.check_room, access.check_writing)
+#: Group -> its checks; these make files of their own.
 GROUPS: dict[str, tuple[Check, ...]] = {
-    "file system": (mount.check_kind, mount.check_options, limits.check_room),
     "proofs on this mount": (
-        access.check_writing,
         race.check_rename,
         race.check_new_name,
         race.check_creation,
@@ -108,6 +108,10 @@ def examine(
     groups = {"tree": _run(patient, TREE, fix)}
     if patient.missing:
         groups["tree"].append(note("all else", "not looked at: the tree is not whole"))
+        return Examination(patient, groups, time.monotonic() - began)
+    groups["file system"] = _run(patient, FILE_SYSTEM, fix)
+    if patient.cannot_write:
+        groups["file system"].append(note("all else", "not tried: nothing can be written"))
         return Examination(patient, groups, time.monotonic() - began)
     for group, checks in GROUPS.items():
         groups[group] = _run(patient, checks, fix)

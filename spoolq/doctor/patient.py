@@ -83,6 +83,16 @@ class Patient:
         """The file server's time when it was first asked for."""
         return self.store.server_time()
 
+    @cached_property
+    def cannot_write(self) -> str:
+        """Why no file can be made in ``.tmp/``, without which nothing can be tried; "" when it can."""
+        try:
+            with self.probe() as folder:
+                self.disk.write_new(folder / "probe", b"x" * 4096)
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
     @contextlib.contextmanager
     def probe(self) -> Iterator[Path]:
         """A hidden folder of our own in ``.tmp/``. CRASH: after a kill it is litter, which a sweep takes in an hour."""
