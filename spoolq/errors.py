@@ -10,7 +10,7 @@ from pathlib import Path
 
 #: The verb did what was asked.
 EXIT_OK = 0
-#: The job, or one of the jobs, did not complete.
+#: The job, or one of the jobs, did not complete; or `doctor` has found a fault.
 EXIT_JOB_FAILED = 1
 #: The command line or a request is wrong.
 EXIT_USAGE = 2

@@ -75,7 +75,7 @@ script instead.
 """
 _CODES = {
     errors.EXIT_OK: "done",
-    errors.EXIT_JOB_FAILED: "the job, or one of the jobs, did not complete",
+    errors.EXIT_JOB_FAILED: "the job, or one of the jobs, did not complete; `doctor` has found a fault",
     errors.EXIT_USAGE: "the command line or a request is wrong; nothing was queued",
     errors.EXIT_NOT_FOUND: "there is no such job, or several whose ids begin so",
     errors.EXIT_NOT_ALLOWED: "not allowed in the job's state, or for this user",

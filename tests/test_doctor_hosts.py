@@ -61,16 +61,16 @@ def test_two_hosts_prove_it_to_one_another(doctor, store):
     for seen in both:
         assert {name: finding["verdict"] for name, finding in seen.items()} == {
             "hosts": "ok",
-            "rename race between hosts": "ok",
-            "create race between hosts": "ok",
-            "lock between hosts": "ok",
-            "renames of another host": "ok",
-            "clocks of the hosts": "ok",
+            "rename race, hosts": "ok",
+            "create race, hosts": "ok",
+            "lock, hosts": "ok",
+            "renames seen": "ok",
+            "clocks, hosts": "ok",
         }
         assert seen["hosts"]["numbers"]["hosts"] == ["host-a", "host-b"]
-        assert seen["rename race between hosts"]["numbers"]["won_once"] == hosts.FILES
-        assert seen["lock between hosts"]["numbers"]["excludes"] is True
-        assert 0 < seen["renames of another host"]["numbers"]["median_s"] < 5
+        assert seen["rename race, hosts"]["numbers"]["won_once"] == hosts.FILES
+        assert seen["lock, hosts"]["numbers"]["excludes"] is True
+        assert 0 < seen["renames seen"]["numbers"]["median_s"] < 5
     # And the job waits still, and nothing is left but what was there
     assert store.layout.queued(stem).exists() and left(store) == [stale.name]
 
@@ -105,7 +105,7 @@ def test_two_hosts_of_one_name_are_a_fault(doctor):
     # When they meet, Then that is a fault on both, and the rest is proved all the same
     for seen in (found(first), found(second)):
         assert seen["hosts"]["verdict"] == "fault" and "both called 'gpu'" in seen["hosts"]["measured"]
-        assert seen["rename race between hosts"]["verdict"] == "ok"
+        assert seen["rename race, hosts"]["verdict"] == "ok"
 
 
 @pytest.mark.parametrize("way", ["copy", "untrue"])
@@ -115,7 +115,7 @@ def test_a_rename_that_two_hosts_win_is_a_fault(doctor, way):
     more = f"def lies(disk, folder, number, who):\n    {wins}\n    return True\n"
     more += "lies.__name__ = 'by_rename'\nhosts.by_rename = lies"
     for process in (doctor("host-a", more=more), doctor("host-b", more=more)):
-        seen = found(process)["rename race between hosts"]
+        seen = found(process)["rename race, hosts"]
         # Then both hosts tell it
         assert seen["verdict"] == "fault", seen
         assert seen["numbers"]["won_more_than_once" if way == "copy" else "untrue"] > 0
@@ -125,16 +125,14 @@ def test_a_lock_that_both_hosts_hold_is_a_fault(doctor):
     # Given locks that are each host's own, as with nolock: the other's file is another one
     more = "import os\nhosts.try_lock = lambda path: os.open(path, os.O_CREAT | os.O_RDWR)"
     for process in (doctor("host-a", more=more), doctor("host-b", more=more)):
-        seen = found(process)["lock between hosts"]
+        seen = found(process)["lock, hosts"]
         assert seen["verdict"] == "fault" and "two hosts held one lock at once" in seen["measured"]
 
 
 def test_no_locks_at_all_are_a_fault(doctor):
     more = "from spoolq.errors import SpoolUnusable\ndef refuse(path): raise SpoolUnusable('cannot lock: no flock')\n"
     more += "hosts.try_lock = refuse"
-    said = [
-        found(process)["lock between hosts"] for process in (doctor("host-a", more=more), doctor("host-b", more=more))
-    ]
+    said = [found(process)["lock, hosts"] for process in (doctor("host-a", more=more), doctor("host-b", more=more))]
     assert [seen["verdict"] for seen in said] == ["fault", "fault"]
     assert "no flock" in said[0]["measured"] + said[1]["measured"]
 
@@ -145,7 +143,7 @@ def test_a_clock_that_is_wrong_is_told(doctor):
     second = doctor("host-b", more="clock = lambda: time.time() + 90")
     # When they meet, Then both know
     for process in (first, second):
-        seen = found(process)["clocks of the hosts"]
+        seen = found(process)["clocks, hosts"]
         assert seen["verdict"] == "warning" and seen["numbers"]["apart_s"] == pytest.approx(90, abs=2)
 
 

@@ -34,6 +34,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "work": (
         "attempt",
         "beat",
+        "doctor",
         "environment",
         "errands",
         "logs",

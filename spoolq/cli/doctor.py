@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spoolq.cli.options import JsonOption, SpoolOption, duration, root
+from spoolq.errors import EXIT_JOB_FAILED
 
 if TYPE_CHECKING:
     from spoolq.doctor.examine import Examination
@@ -28,11 +29,11 @@ def command(
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Prove on this mount what the queue rests on, and find what was left behind.
+    """Prove on this mount what the queue rests on.
 
-    Races renames, tries locks, looks at mount options, rights, clocks, limits and leftovers. Safe beside a working
-    queue: it tries everything in hidden files of its own. Started with `--hosts 2` on two hosts at once, they race each
-    other. Exit 1 when there is a fault, 5 when there is no spool.
+    Races renames, tries locks, looks at mount options, rights, clocks, limits and what was left behind. Safe beside a
+    working queue: it tries things in hidden files of its own. Started with --hosts 2 on two hosts at once, they race
+    one another. Exit 1 when there is a fault, 5 when there is no spool.
 
     Example: spoolq doctor --fix
 
@@ -51,7 +52,7 @@ def command(
         _print(seen, fix)
     counts = seen.counts()
     if counts["fault"] or (strict and counts["warning"]):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_JOB_FAILED)
 
 
 def _print(seen: Examination, fix: bool) -> None:
@@ -89,7 +90,8 @@ def _finding(finding: Finding) -> None:
     render.line(f"{head}  {lines[0]}".rstrip())
     for text in lines[1:]:
         render.line(" " * (_SIGN + _NAME + 6) + text)
-    for label, text in (("breaks", finding.breaks), ("do", finding.next_step), ("mended", finding.mended)):
+    means = "breaks" if finding.verdict in ("warning", "fault") else "means"
+    for label, text in ((means, finding.breaks), ("do", finding.next_step), ("mended", finding.mended)):
         for number, row in enumerate(_wrapped(text, _SIGN + 12)) if text else []:
             render.line(f"{' ' * (_SIGN + 4)}{label if not number else '':<6}  {row}")
 

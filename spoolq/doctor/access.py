@@ -218,7 +218,14 @@ def check_settings(patient: Patient) -> list[Finding]:
     """`spoolq.toml` parses, its recipes load, and what it names exists."""
     name = "settings"
     if patient.settings_fault:
-        return [fault(name, patient.settings_fault, "Every verb ends with exit code 5.", "Mend that line.")]
+        return [
+            fault(
+                name,
+                patient.settings_fault,
+                "Every verb but this ends with exit code 5.",
+                "See Settings in docs/protocol.md.",
+            )
+        ]
     from spoolq.recipes import find
 
     for recipe in patient.settings.recipes:

@@ -171,7 +171,7 @@ def _two_places(patient: Patient, directory: Path) -> list[Finding]:
         return []
     return [
         note(
-            "slot locks, elsewhere",
+            "lock directories",
             f"SPOOLQ_LOCK_DIR is {directory}, lock_dir {chosen}",
             "A runner without that variable locks elsewhere: two evaluations on one GPU.",
             "Use one of them for all.",

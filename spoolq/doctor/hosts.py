@@ -86,7 +86,7 @@ def _race_renames(patient: Patient, meeting: Meeting, names: dict[str, str]) -> 
     counted = {host: sum(name.endswith(f"@{nonce}") for name in listed) for nonce, host in names.items()}
     shares = ", ".join(f"{host} {number}" for host, number in sorted(counted.items()))
     breaks = "Two hosts may run one job: nothing else excludes them."
-    return verdict_of("rename race between hosts", outcome, breaks, f"{len(names)} hosts ({shares})")
+    return verdict_of("rename race, hosts", outcome, breaks, f"{len(names)} hosts ({shares})")
 
 
 def _heats(patient: Patient, meeting: Meeting, attempt: Try, first: int) -> tuple[list[int], float]:
@@ -110,7 +110,7 @@ def _race_creations(patient: Patient, meeting: Meeting, names: dict[str, str]) -
     won = {1: FILES - surplus, **({2: surplus} if surplus else {})}
     outcome = Outcome(FILES, won, found, surplus, max(0, FILES - sum(counts)), seconds)
     breaks = "Two hosts may write into one file."
-    return verdict_of("create race between hosts", outcome, breaks, f"{len(names)} hosts")
+    return verdict_of("create race, hosts", outcome, breaks, f"{len(names)} hosts")
 
 
 def _try_locks(_patient: Patient, meeting: Meeting, _names: dict[str, str]) -> Finding:
@@ -126,7 +126,7 @@ def _try_locks(_patient: Patient, meeting: Meeting, _names: dict[str, str]) -> F
         held = meeting.ask("locked", "1" if fd is not None else "0")
         if held[meeting.members[0]] == "0":
             return fault(
-                "lock between hosts",
+                "lock, hosts",
                 refusal or "the leading host could not lock",
                 "Verbs that move jobs end with exit code 5.",
                 "Mount with locks.",
@@ -140,7 +140,7 @@ def _try_locks(_patient: Patient, meeting: Meeting, _names: dict[str, str]) -> F
     waited = 0.0 if meeting.leads else _until_had(path)
     free = [float(value) for value in meeting.ask("had", f"{waited:.4f}").values()]
     longest = None if min(free) < 0 else max(free)
-    return judge_exclusion("lock between hosts", "0" not in answers.values(), longest, "hosts")
+    return judge_exclusion("lock, hosts", "0" not in answers.values(), longest, "hosts")
 
 
 def _try_once(path: os.PathLike[str]) -> int | None:
@@ -196,13 +196,13 @@ def judge_delay(middle: float, longest: float) -> Finding:
     numbers = {"median_s": round(middle, 4), "max_s": round(longest, 4)}
     if longest > LATE_S:
         return warning(
-            "renames of another host",
+            "renames seen",
             said,
             "Jobs are found late, and a lost reply of the server may be misread: listings are not fresh.",
             "Mount without nocto; look at the attribute cache (lookupcache, actimeo).",
             **numbers,
         )
-    return ok("renames of another host", said, **numbers)
+    return ok("renames seen", said, **numbers)
 
 
 def _compare_clocks(patient: Patient, meeting: Meeting, names: dict[str, str]) -> Finding:
@@ -220,9 +220,9 @@ def judge_clocks(skews: dict[str, float]) -> Finding:
     said = f"{apart:.2f} s apart ({', '.join(f'{host} {skew:+.2f}' for host, skew in sorted(skews.items()))})"
     numbers = {"apart_s": round(apart, 3), "skews_s": skews}
     if apart <= 1.0:
-        return ok("clocks of the hosts", said, **numbers)
+        return ok("clocks, hosts", said, **numbers)
     breaks = "Jobs of two hosts are served up to a second out of order; times in records differ by that."
     step = "Run an NTP client on each."
     if apart <= 60.0:
-        return note("clocks of the hosts", said, breaks, step, **numbers)
-    return warning("clocks of the hosts", said, breaks, step, **numbers)
+        return note("clocks, hosts", said, breaks, step, **numbers)
+    return warning("clocks, hosts", said, breaks, step, **numbers)

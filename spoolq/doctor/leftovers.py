@@ -178,7 +178,7 @@ def check_records(patient: Patient) -> list[Finding]:
                 without.append(Entry(state, stem))
     where = f"{looked} of {count(total, 'ended job')} read"
     if not without:
-        return [ok("records", f"{where}, none without a record for long", looked_at=looked, ended=total)]
+        return [ok("records", f"{where}, none lacks a record", looked_at=looked, ended=total)]
     names = [f"{entry.state.value}/{entry.stem.uuid[:8]}" for entry in without]
     found = warning(
         "records",

@@ -43,7 +43,7 @@ def check_inotify(patient: Patient) -> list[Finding]:
     refused = try_watch(patient.layout.state(State.QUEUED))
     if not refused:
         said = ", ".join(f"{value} {name.removeprefix('max_user_')}" for name, value in limits.items())
-        return [ok("inotify", f"a watch was had; {said} at most", **limits)]
+        return [ok("inotify", f"watched; at most {said}", **limits)]
     return [
         warning(
             "inotify",

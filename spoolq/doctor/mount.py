@@ -137,14 +137,14 @@ def _has(options: Mapping[str, str], *names: str) -> str:
 def _read_only(mount: Mount, _settings: Settings) -> Finding | None:
     if "ro" not in mount.options:
         return None
-    return fault("mount option ro", "read-only", "Nothing can be submitted or run.", "Mount it read-write.")
+    return fault("option ro", "read-only", "Nothing can be submitted or run.", "Mount it read-write.")
 
 
 def _stale_listings(mount: Mount, _settings: Settings) -> Finding | None:
     if not (name := _has(mount.options, "nocto")):
         return None
     return fault(
-        f"mount option {name}",
+        f"option {name}",
         "a listing may be up to 25 s old",
         "Jobs of other hosts are found late, and a lost reply of the server may be misread.",
         "Mount without nocto.",
@@ -155,7 +155,7 @@ def _local_locks(mount: Mount, _settings: Settings) -> Finding | None:
     if not (name := _has(mount.options, "nolock", "local_lock=all", "local_lock=flock")):
         return None
     return warning(
-        f"mount option {name}",
+        f"option {name}",
         "locks are this host's only, without an error",
         "`.lock` excludes nobody on other hosts: a prune, retry or cancel may interleave with their moves. Claims stay "
         "exclusive.",
@@ -167,7 +167,7 @@ def _soft(mount: Mount, _settings: Settings) -> Finding | None:
     if not (name := _has(mount.options, "soft", "softerr")):
         return None
     return warning(
-        f"mount option {name}",
+        f"option {name}",
         "calls fail in a short outage of the server",
         "An evaluation's own writes fail with EIO or ETIMEDOUT. What spoolq does is tried again.",
         "Mount with hard, the default.",
@@ -180,8 +180,8 @@ def _old_attributes(mount: Mount, settings: Settings) -> Finding | None:
     if longest <= 60 or settings.heartbeat_timeout >= needed:
         return None
     return warning(
-        f"attributes kept for {longest} s",
-        f"heartbeat_timeout is {settings.heartbeat_timeout:g} s",
+        "attribute cache",
+        f"kept for up to {longest} s; heartbeat_timeout is {settings.heartbeat_timeout:g} s",
         "Heartbeats look as if they stood still: a living job of another host may be taken over.",
         f"Set heartbeat_timeout to {needed:g} s or more, or mount without actimeo, acregmax, acdirmax.",
     )
@@ -195,14 +195,14 @@ def _number(mount: Mount, option: str) -> str:
 def _uncached(mount: Mount, _settings: Settings) -> Finding | None:
     if not (name := _has(mount.options, "noac", "sync", "lookupcache=none")):
         return None
-    return note(f"mount option {name}", "calls go to the server more often", "Nothing: it is only slower.")
+    return note(f"option {name}", "calls go to the server more often", "Nothing: it is only slower.")
 
 
 def _no_barriers(mount: Mount, _settings: Settings) -> Finding | None:
     if not (name := _has(mount.options, "nobarrier", "barrier=0")):
         return None
     return warning(
-        f"mount option {name}",
+        f"option {name}",
         "fsync does not reach the platters",
         "A power cut may lose what was acknowledged, and leave an ended job without its record.",
         "Mount with barriers, the default.",

@@ -193,7 +193,7 @@ def verdict_of(name: str, outcome: Outcome, breaks: str, contenders: str = f"{CO
         said = f"of {outcome.names} names {numbers['won_more_than_once']} have several winners, "
         said += f"{numbers['missing']} none, and {outcome.untrue} wins are not in the listing ({contenders}, {took})"
         return fault(name, said, breaks, step, **numbers)
-    said = f"{contenders}, {outcome.names} names, one winner each, {took}"
+    said = f"{contenders}, {outcome.names} names, 1 winner each, {took}"
     if outcome.unreported:
         return note(
             name,

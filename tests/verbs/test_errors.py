@@ -48,6 +48,7 @@ class TestSpool:
             ["resume"],
             ["results"],
             ["prune", "--all"],
+            ["doctor"],
         ],
     )
     @pytest.mark.parametrize("more", [[], ["--json"]])

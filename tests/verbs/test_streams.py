@@ -32,6 +32,7 @@ _LINES = {
     "resume": ["resume"],
     "results": ["results"],
     "prune": ["prune", "--all"],
+    "doctor": ["doctor"],
 }
 
 
