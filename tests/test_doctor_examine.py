@@ -1,6 +1,7 @@
 """The whole examination: on a healthy spool, beside a queue at work, twice at once, and after every kind of fault."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import spoolq.doctor
 from spoolq.create import create
 from spoolq.doctor.examine import FILE_SYSTEM, GROUPS, TREE, examine
 from spoolq.doctor.finding import Verdict
@@ -219,3 +221,17 @@ def test_a_patient_without_a_tree_has_no_store(tmp_path):
     patient.layout.pools.rmdir()
     with pytest.raises(SpoolUnusable, match="pools missing"):
         patient.store.server_time()
+
+
+def test_the_page_of_assumptions_names_every_check(store):
+    # Given the table of checks, and what is found on a spool
+    page = (Path(__file__).parent.parent / "docs" / "assumptions.md").read_text(encoding="utf-8")
+    table = page.partition("## Prove it")[2].partition("## What is proven")[0]
+    names = {finding.name for finding in examine(store.root, hosts=2, timeout=0.1).findings}
+    # When they are compared, Then each check has its place
+    assert {name for name in names if f"`{name}`" not in table and not name.startswith("option ")} == set()
+    # And the table names no check that there is not
+    sources = "".join(path.read_text() for path in Path(spoolq.doctor.__file__).parent.glob("*.py"))
+    checks = set(re.findall(r"`([^`]+)`", table.partition("| --- |")[2].partition("\n\n")[0]))
+    named = {name for name in checks if f'"{name}"' not in sources}
+    assert named - {"init", "option nocto"} == set()

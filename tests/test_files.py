@@ -123,6 +123,26 @@ def test_rename_new_is_refused_by_anything_of_that_name(disk, tmp_path, taken):
     assert (tmp_path / "source").read_text() == "other"
 
 
+def test_link_new_gives_a_second_name_and_takes_none(disk, tmp_path):
+    # Given two files, When one is linked to a free name and to the other's, Then the first is done, the second refused
+    (tmp_path / "one").write_text("1")
+    (tmp_path / "two").write_text("2")
+    disk.link_new(tmp_path / "one", tmp_path / "new")
+    assert (tmp_path / "new").samefile(tmp_path / "one")
+    with pytest.raises(FileExistsError):
+        disk.link_new(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "two").read_text() == "2"
+
+
+def test_whether_a_file_system_can_refuse_to_replace_is_tried(tmp_path, monkeypatch):
+    # Given a file, When it is moved to a free name where that can be done, Then it has been moved
+    (tmp_path / "one").touch()
+    assert files.can_rename_new(tmp_path / "one", tmp_path / "two") and (tmp_path / "two").exists()
+    # When it cannot be done there, Then it has not
+    monkeypatch.setattr(files, "_renameat2", lambda: None)
+    assert not files.can_rename_new(tmp_path / "two", tmp_path / "three") and (tmp_path / "two").exists()
+
+
 def test_rename_new_by_listing_where_the_file_system_cannot(disk, tmp_path, no_renameat2):
     # Given a file system without RENAME_NOREPLACE
     (tmp_path / "source").write_text("1")

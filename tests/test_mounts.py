@@ -2,7 +2,7 @@
 
 import pytest
 
-from spoolq.mounts import file_system, is_network
+from spoolq.mounts import file_system, is_network, mount_of
 
 MOUNTINFO = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -62,3 +62,17 @@ def test_this_machine_can_tell(tmp_path):
     assert file_system(tmp_path) != "unknown"
     assert file_system("/proc/self") == "proc"
     assert not is_network("/proc")
+
+
+def test_a_mount_tells_its_options(mountinfo):
+    # Given a mount with options of its own and of its file system, When it is looked up, Then all are told
+    mountinfo.write_text("9 1 0:4 / /data ro,relatime shared:2 - nfs4 srv:/a\\040b rw,vers=4.2,soft,local_lock=none\n")
+    mount = mount_of("/data/spool", mountinfo)
+    assert (mount.point, mount.kind, mount.source) == ("/data", "nfs4", "srv:/a b")
+    assert mount.options == {"ro": "", "relatime": "", "rw": "", "vers": "4.2", "soft": "", "local_lock": "none"}
+
+
+@pytest.mark.parametrize("row", ["9 1 0:4 / /data rw - ext4", "9 1 0:4 / /data rw - ext4 /dev/vda"])
+def test_a_row_that_is_cut_short_is_read_as_far_as_it_goes(mountinfo, row):
+    mountinfo.write_text(f"{row}\n")
+    assert mount_of("/data", mountinfo).kind == "ext4"

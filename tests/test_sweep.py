@@ -42,6 +42,19 @@ def test_litter_goes_when_it_is_old_and_stays_while_it_is_young(store, sweep, mo
     assert [path.name for path in (store.root / ".tmp").iterdir()] == [".gitignore"]
 
 
+def test_what_a_killed_doctor_left_goes_when_it_is_old(store, sweep, monkeypatch):
+    # Given a probe and a beacon of a doctor, which are hidden
+    store.layout.probe("0011").mkdir()
+    (store.layout.probe("0011") / "lock").touch()
+    (store.root / ".tmp" / ".doctor@host-a@boot@nonce@7").touch()
+    # When it is swept at once, Then they stay; an hour later they go
+    sweep.turn()
+    assert len(list(store.layout.tmp.iterdir())) == 2
+    monkeypatch.setattr(store, "server_time", lambda: time.time() + HOUR)
+    sweep.turn()
+    assert list(store.layout.tmp.iterdir()) == []
+
+
 def test_a_heartbeat_without_a_claim_goes(store, sweep):
     publish(store, {"request": {"command": ["true"]}})
     claimed = claim(store, find(store, "last").stem, "all")
