@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import spoolq.doctor
+from spoolq import history
 from spoolq.create import create
 from spoolq.doctor.examine import FILE_SYSTEM, GROUPS, TREE, examine
 from spoolq.doctor.finding import Verdict
@@ -20,7 +21,7 @@ from spoolq.errors import SpoolUnusable
 from spoolq.layout import PROBE
 from spoolq.names import new_stem
 from spoolq.store import Store
-from tests.spooltest.jobs import ended, submitted
+from tests.spooltest.jobs import claimed, ended, submitted
 from tests.spooltest.waiting import wait_for
 
 DOCTOR = [sys.executable, "-m", "spoolq", "doctor", "--json", "--spool"]
@@ -111,6 +112,16 @@ def test_a_check_that_breaks_off_keeps_no_other_from_being_made(store, monkeypat
     # Then that check is a fault, and the others have been made
     assert seen["room"].verdict == "fault" and "broken" in seen["room"].measured
     assert seen["rename race"].verdict == "ok"
+
+
+def test_a_history_that_somebody_has_edited_breaks_nothing_off(store, monkeypatch):
+    # Given a claim whose history has no number where a pid should be
+    taken = claimed(store, submitted(store))
+    history.record(store, taken.running.stem.key, "claimed", nonce=taken.running.claim.nonce, pid="x", shim=None)
+    seen = by_name(examine(store.root, host="host-a"))
+    # When it is examined, Then that is told, and the rest is looked at
+    assert seen["claims"].verdict == "fault" and "ValueError" in seen["claims"].measured
+    assert seen["records"].verdict == "ok"
 
 
 def test_what_may_not_be_looked_at_is_told(store, monkeypatch):

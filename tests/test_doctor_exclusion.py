@@ -70,6 +70,13 @@ def test_the_spools_lock_is_free(patient):
     assert exclusion.check_spool_lock(patient)[0].verdict == "ok"
 
 
+def test_a_lock_that_a_member_may_not_make_is_the_operators_to_make(patient, monkeypatch):
+    # Given a spool in which nothing has moved yet, When a member looks, Then nothing is wrong, and nothing is made
+    monkeypatch.setattr(Patient, "member", True)
+    assert exclusion.check_spool_lock(patient)[0].verdict == "note"
+    assert not patient.layout.lock.exists()
+
+
 def test_the_spools_lock_is_held(patient, hold):
     # Given a process that keeps the spool's lock, When it is asked for, Then that process is named
     holder = hold(patient.layout.lock)

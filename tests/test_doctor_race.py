@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import time
 
 import pytest
 
@@ -27,6 +28,19 @@ def test_each_name_has_one_winner(tmp_path, way):
     # Then each name has one winner, and more than one process has won something: it was a race
     assert outcome.fair and outcome.won == {1: 64} and outcome.found == 64 and not outcome.unreported
     assert sum(outcome.shares) == 64 and len(outcome.shares) > 1
+
+
+def test_a_slow_disk_ends_the_race_early(tmp_path, monkeypatch):
+    # Given a disk on which each try takes long, and little time
+    monkeypatch.setattr(race, "LIMIT_S", 0.2)
+
+    def slowly(disk, folder, number, who):
+        time.sleep(0.03)
+        return race.by_rename(disk, folder, number, who)
+
+    # When they race, Then all stop at the same name, and each name until there has one winner
+    outcome = race.race(tmp_path / "race", slowly)
+    assert 1 <= outcome.names < 64 and outcome.fair and sum(outcome.shares) == outcome.names
 
 
 def _copying(disk, folder, number, who):

@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -26,15 +27,19 @@ class Line:
     A race in which one has won everything before the others have begun proves nothing.
     """
 
-    def __init__(self, contenders: int) -> None:
-        self._steps = mmap.mmap(-1, contenders)
+    def __init__(self, contenders: int, limit: float) -> None:
+        self._steps = mmap.mmap(-1, contenders + 1)
         self._contenders = contenders
+        self._deadline = time.monotonic() + limit
 
-    def wait(self, who: int, step: int) -> None:
-        """Return once every contender is at *step* (1 to 255)."""
+    def wait(self, who: int, step: int) -> bool:
+        """Return once every contender is at *step* (2 to 254); False, to all of them, when the time is over; never at 2."""
+        if who == 0 and step > 2 and time.monotonic() > self._deadline:
+            self._steps[self._contenders] = step  # before it is seen at this step, so that all see it there
         self._steps[who] = step
         while min(self._steps[: self._contenders]) < step:
             os.sched_yield()
+        return self._steps[self._contenders] == 0
 
     def leave(self, who: int) -> None:
         """Keep nobody waiting any more."""

@@ -139,7 +139,7 @@ def _guarded(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
         return look()
     except PermissionError as error:
         return [note(name, f"not looked at: {_cause(error)}", "", "Run as the spool's owner.")]
-    except (OSError, SpoolqError) as error:
+    except Exception as error:  # a history that somebody has edited, say
         return [fault(name, _cause(error), "This could not be proved.", "Mend that, then look again.")]
 
 
@@ -162,4 +162,4 @@ def _mended(patient: Patient, check: Check, mendable: list[Finding]) -> list[Fin
 def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {os.fsdecode(error.filename)}" if error.filename else error.strerror
-    return str(error)
+    return str(error) if isinstance(error, SpoolqError) else f"{type(error).__name__}: {error}"

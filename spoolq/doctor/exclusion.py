@@ -102,6 +102,8 @@ def judge_exclusion(name: str, excluded: bool, free_after: float | None, between
 def check_spool_lock(patient: Patient) -> list[Finding]:
     """Whether `.lock` can be had now."""
     path = patient.layout.lock
+    if patient.member and not path.exists():
+        return [note("the spool's lock", "nobody has needed it yet", "The operator's first move makes it.")]
     began = time.monotonic()
     try:
         with held(path, _BUSY_S):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -70,6 +71,11 @@ class Patient:
     def network(self) -> bool:
         """Whether other hosts may change the spool."""
         return self.mount is not None and is_network_type(self.mount.kind)
+
+    @property
+    def member(self) -> bool:
+        """Whether the caller is neither the operator nor root, and so may only put files in."""
+        return os.geteuid() not in (0, self.root.stat().st_uid)
 
     def age(self, path: Path) -> float:
         """For how many seconds a file has had its name, by the file server's clock; 0 when it is gone."""

@@ -17,6 +17,8 @@ from spoolq.files import GONE, Disk, can_rename_new, names_in
 
 #: How many processes race, and for how many names each.
 CONTENDERS, NAMES = 4, 64
+#: A race ends after so many seconds, with the names that there was time for.
+LIMIT_S = 5.0
 
 #: One try for the name of that number by that contender in a folder: whether it was won. Raises OSError.
 Try = Callable[[Disk, Path, int, str], bool]
@@ -87,24 +89,26 @@ def race(folder: Path, attempt: Try, names: int = NAMES, contenders: int = CONTE
     """Let processes race in a new *folder*; who has won what."""
     disk = Disk(durable=False)
     lay_out(disk, folder, names)
-    line = Line(contenders)
+    line = Line(contenders, LIMIT_S)
 
-    def run(who: int) -> list[int]:
-        won = []
+    def run(who: int) -> tuple[int, list[int]]:
+        raced, won = 0, []
         try:
             for number in range(names):
-                line.wait(who, number + 1)
+                if not line.wait(who, number + 2):
+                    break
+                raced += 1
                 if attempt(disk, folder, number, str(who)):
                     won.append(number)
         finally:
             line.leave(who)
-        return won
+        return raced, won
 
     began = time.monotonic()
     answers = contend(contenders, run)
     seconds = time.monotonic() - began
-    believed = {(number, who) for who, won in enumerate(answers) for number in won}
-    return judge(names, believed, names_in(folder / "won"), seconds)
+    believed = {(number, who) for who, (_, won) in enumerate(answers) for number in won}
+    return judge(answers[0][0], believed, names_in(folder / "won"), seconds)
 
 
 def lay_out(disk: Disk, folder: Path, names: int) -> None:
