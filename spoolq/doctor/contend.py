@@ -33,7 +33,7 @@ class Line:
         self._deadline = time.monotonic() + limit
 
     def wait(self, who: int, step: int) -> bool:
-        """Return once every contender is at *step* (2 to 254); False, to all of them, when the time is over; never at 2."""
+        """Return once every contender is at *step* (2 to 254); False, to all of them alike, when the time is over."""
         if who == 0 and step > 2 and time.monotonic() > self._deadline:
             self._steps[self._contenders] = step  # before it is seen at this step, so that all see it there
         self._steps[who] = step
