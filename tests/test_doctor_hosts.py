@@ -108,6 +108,17 @@ def test_two_hosts_of_one_name_are_a_fault(doctor):
         assert seen["rename race, hosts"]["verdict"] == "ok"
 
 
+def test_a_slow_server_ends_the_race_early(doctor):
+    # Given hosts on which little time is left for a race
+    first, second = (doctor(name, more="hosts.LIMIT_S = -1.0") for name in ("host-a", "host-b"))
+    both = [found(first), found(second)]
+    # When they race, Then both stop after the first heat, and judge what there was
+    for seen in both:
+        race = seen["rename race, hosts"]
+        assert race["verdict"] == "ok" and race["numbers"]["names"] == hosts.FILES // 20
+        assert seen["create race, hosts"]["verdict"] == "ok"
+
+
 @pytest.mark.parametrize("way", ["copy", "untrue"])
 def test_a_rename_that_two_hosts_win_is_a_fault(doctor, way):
     # Given a file system on which a rename leaves the source, or reports what it did not do

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from spoolq.doctor.exclusion import judge_exclusion
 from spoolq.doctor.finding import Finding, fault, note, ok, warning
@@ -18,7 +19,8 @@ from spoolq.process import boot_id
 
 #: How often the ball goes to and fro, and how often one looks for it, in seconds.
 _ROUNDS, _LOOK_S = 10, 0.002
-_HEATS = 25
+#: In how many heats the names are raced for, and after how many seconds no other heat is begun.
+_HEATS, LIMIT_S = 20, 10.0
 #: A rename that another host sees later than this, in seconds, is told.
 LATE_S = 1.0
 
@@ -72,8 +74,8 @@ def _introduce(patient: Patient, meeting: Meeting, found: list[Finding]) -> dict
 
 
 def _race_renames(patient: Patient, meeting: Meeting, names: dict[str, str]) -> Finding:
-    won_by_us, seconds = _heats(patient, meeting, by_rename, 0)
-    mine = set(won_by_us)
+    heats = _heats(patient, meeting, by_rename, 0)
+    mine = set(heats.won)
     # Each checks its own wins: those that the listing lacks it tells the others as untrue.
     listed = names_in(meeting.folder / "won") if meeting.ask("renamed", len(mine)) else []
     shown = {int(name.partition("@")[0]) for name in listed if name.endswith(f"@{meeting.mine}")}
@@ -82,33 +84,45 @@ def _race_renames(patient: Patient, meeting: Meeting, names: dict[str, str]) -> 
     numbers = {name.partition("@")[0] for name in listed}
     twice = len(listed) - len(numbers)
     won = {1: len(numbers) - twice, **({2: twice} if twice else {})}
-    outcome = Outcome(FILES, won, len(numbers), untrue, unreported, seconds)
+    outcome = Outcome(heats.raced, won, len(numbers), untrue, unreported, heats.seconds)
     counted = {host: sum(name.endswith(f"@{nonce}") for name in listed) for nonce, host in names.items()}
     shares = ", ".join(f"{host} {number}" for host, number in sorted(counted.items()))
     breaks = "Two hosts may run one job: nothing else excludes them."
     return verdict_of("rename race, hosts", outcome, breaks, f"{len(names)} hosts ({shares})")
 
 
-def _heats(patient: Patient, meeting: Meeting, attempt: Try, first: int) -> tuple[list[int], float]:
+@dataclass(frozen=True, slots=True)
+class _Heats:
+    """What a race was for us: how many names were raced for, which we believe to have won, seconds."""
+
+    raced: int
+    won: list[int]
+    seconds: float
+
+
+def _heats(patient: Patient, meeting: Meeting, attempt: Try, first: int) -> _Heats:
     """Race for FILES names from *first* on, in heats: else whoever hears the start first has won them all."""
-    won = []
-    meeting.ask(f"{attempt.__name__}")
+    won: list[int] = []
+    meeting.ask(attempt.__name__)
     began = time.monotonic()
-    for heat in range(first, first + FILES, FILES // _HEATS):
-        meeting.start(f"heat{heat}")
-        numbers = range(heat, heat + FILES // _HEATS)
-        won += [n for n in numbers if attempt(patient.disk, meeting.folder, n, meeting.mine)]
-    return won, time.monotonic() - began
+    raced, size = 0, FILES // _HEATS
+    for number in range(first, first + FILES, size):
+        late = raced > 0 and time.monotonic() - began > LIMIT_S
+        if not meeting.pace(number // size, over=late):
+            break
+        raced += size
+        won += [n for n in range(number, number + size) if attempt(patient.disk, meeting.folder, n, meeting.mine)]
+    return _Heats(raced, won, time.monotonic() - began)
 
 
 def _race_creations(patient: Patient, meeting: Meeting, names: dict[str, str]) -> Finding:
     """In the same folder, under names that begin where those of the first race end."""
-    mine, seconds = _heats(patient, meeting, by_creation, FILES)
-    counts = [int(value) for value in meeting.ask("created", len(mine)).values()]
+    heats = _heats(patient, meeting, by_creation, FILES)
+    counts = [int(value) for value in meeting.ask("created", len(heats.won)).values()]
     found = sum(name.isdigit() for name in names_in(meeting.folder / "won"))
-    surplus = max(0, sum(counts) - FILES)
-    won = {1: FILES - surplus, **({2: surplus} if surplus else {})}
-    outcome = Outcome(FILES, won, found, surplus, max(0, FILES - sum(counts)), seconds)
+    surplus = max(0, sum(counts) - heats.raced)
+    won = {1: heats.raced - surplus, **({2: surplus} if surplus else {})}
+    outcome = Outcome(heats.raced, won, found, surplus, max(0, heats.raced - sum(counts)), heats.seconds)
     breaks = "Two hosts may write into one file."
     return verdict_of("create race, hosts", outcome, breaks, f"{len(names)} hosts")
 

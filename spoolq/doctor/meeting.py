@@ -21,7 +21,9 @@ from spoolq.layout import PROBE
 from spoolq.names import token
 from spoolq.process import boot_id
 
-_POLL_S = 0.02
+_POLL_S, _PACE_S = 0.02, 0.001
+#: What the leader puts behind the number of the step at which a race ends early.
+_OVER = "!"
 #: How long each step of a meeting may take the others, in seconds.
 ANSWER_S = 30.0
 
@@ -67,13 +69,14 @@ class Meeting:
         self.patient, self.folder, self.mine = patient, folder, mine
         self.members = folder.name.split("+")[1:]
         self.leads = self.members[0] == mine
+        self._at: Path | None = None
 
     def say(self, word: str, value: object = "") -> None:
         """Tell the others."""
         self.patient.disk.write_new(self.folder / f"{word}@{self.mine}@{value}", b"")
 
-    def hear(self, word: str, pause: float = _POLL_S) -> dict[str, str]:
-        """What each member has said to *word*, ours too, once all have. Looks each *pause* seconds; raises PeerGone."""
+    def hear(self, word: str) -> dict[str, str]:
+        """What each member has said to *word*, ours too, once all have; raises PeerGone."""
         deadline = time.monotonic() + ANSWER_S
         while True:
             said = {}
@@ -86,17 +89,32 @@ class Meeting:
             if time.monotonic() > deadline:
                 missing = sorted(set(self.members) - set(said))
                 raise PeerGone(f"no answer from {', '.join(missing)} for {ANSWER_S:g} s, at the step {word!r}")
-            time.sleep(pause)
+            time.sleep(_POLL_S)
 
     def ask(self, word: str, value: object = "") -> dict[str, str]:
         """Say it, and hear the others."""
         self.say(word, value)
         return self.hear(word)
 
-    def start(self, word: str) -> None:
-        """Say it, and return as soon as all have: the start of a race."""
-        self.say(word)
-        self.hear(word, pause=0.0)
+    def pace(self, step: int, over: bool = False) -> bool:
+        """Be at *step*, which grows; return as soon as all are. False, to all, where the leader says that it is over.
+
+        In a folder of its own, by one file each that is renamed: it is listed very often, and must stay small.
+        """
+        at = self.folder / "pace" / f"{step}{_OVER if over and self.leads else ''}@{self.mine}"
+        if self._at is None:
+            self.patient.disk.write_new(at, b"")
+        else:
+            self.patient.disk.rename(self._at, at)
+        self._at = at
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            steps = {nonce: text for text, _, nonce in (name.partition("@") for name in names_in(at.parent))}
+            if set(steps) >= set(self.members) and all(int(text.rstrip(_OVER)) >= step for text in steps.values()):
+                return not steps[self.members[0]].endswith(_OVER)
+            if time.monotonic() > deadline:
+                raise PeerGone(f"somebody stopped before step {step} of a race")
+            time.sleep(_PACE_S)
 
 
 @contextlib.contextmanager
@@ -175,7 +193,8 @@ class _Caller:
         aside = self.patient.layout.probe(token(8))
         lay_out(self.patient.disk, aside, FILES)
         mode = stat.S_IMODE(self.tmp.stat().st_mode) & 0o2777
-        for path in (aside, aside / "ready", aside / "won"):
+        self.patient.disk.make_directory(aside / "pace")
+        for path in (aside, aside / "ready", aside / "won", aside / "pace"):
             path.chmod(mode)
         self.patient.disk.write_new(aside / "ball@0", b"")
         folder = self.tmp / "+".join([PROBE, *(member.nonce for member in members)])
