@@ -17,6 +17,7 @@ from spoolq.admit import invalid_record
 from spoolq.claims import Claimed, reclaim, requeue, stands
 from spoolq.documents import MAX_DEPTH, parse_object
 from spoolq.errors import ClaimLost, RequestInvalid
+from spoolq.files import names_in
 from spoolq.finish import finish, set_aside
 from spoolq.jobs import blank
 from spoolq.layout import RunDir
@@ -110,10 +111,11 @@ def open_attempt(store: Store, claimed: Claimed, job: Job, owned_by: dict[str, A
 
 def _put_by(store: Store, run: RunDir, number: int) -> None:
     """Keep what an earlier attempt printed and wrote, out of the next one's way, under a number that is free."""
+    there = set(names_in(run.path))  # RACE: another host has just left it; on NFS only a listing knows
     for source, place in ((run.log, run.old_log), (run.partial, run.old_partial), (run.output, run.old_output)):
-        if os.path.lexists(source):
+        if source.name in there:
             free = number
-            while os.path.lexists(place(free)):
+            while place(free).name in there:
                 free += 1
             store.disk.rename(source, place(free))
 

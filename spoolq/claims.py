@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from spoolq import history
 from spoolq.errors import ClaimLost, Immovable
-from spoolq.files import GONE, names_in, read_regular
+from spoolq.files import GONE, names_in, read_regular, revalidate
 from spoolq.names import Running, Stem, new_claim, parse_running
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
@@ -108,6 +108,7 @@ def _double(store: Store, running: Running) -> str | None:
     """Say where another job of the same KEY is; both would share a run folder and a terminal name."""
     key = running.stem.key
     for state in TERMINAL:
+        revalidate(store.layout.state(state))
         if os.path.lexists(store.layout.terminal(state, key)):
             return f"there is a job of that name in {state} already; submit it under a name of its own"
     for name in store.names(State.RUNNING):

@@ -183,6 +183,19 @@ def names_in(directory: Path) -> list[str]:
     return os.listdir(directory)
 
 
+def revalidate(*directories: Path) -> None:
+    """Have this host ask again what is in *directories*, outermost first, before names in them are looked up.
+
+    An NFS client believes for up to a minute what it last knew of a name, also that there is none. Opening the
+    directory by path makes it ask: one round trip there, next to nothing elsewhere.
+    """
+    for directory in directories:
+        try:
+            os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError:  # gone, or not ours to list: who looks the name up finds out
+            return
+
+
 def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     """The content (at most *limit* + 1 bytes) and fstat of a regular file; never follows a link, never blocks.
 

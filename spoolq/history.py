@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from spoolq.files import revalidate
 from spoolq.store import Store
 
 
@@ -22,10 +23,17 @@ def record(store: Store, key: str, event: str, *, sync: bool = False, **facts: A
 
 def events(store: Store, key: str) -> list[dict[str, Any]]:
     """All events of job *key*, oldest first; [] without a history. A torn last line (a crash) is left out."""
+    path = store.layout.run(key).history
     try:
-        rows = store.layout.run(key).history.read_bytes().splitlines()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            # RACE: another host may have begun it since this one last looked; attempts are counted from it.
+            revalidate(store.layout.runs, path.parent)
+            data = path.read_bytes()
     except OSError:
         return []
+    rows = data.splitlines()
     found = []
     for row in rows:
         try:

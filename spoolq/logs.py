@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from spoolq.files import revalidate
 from spoolq.find import find
 from spoolq.jobs import describe
 from spoolq.store import Store
@@ -23,6 +24,7 @@ _SHARE = 0.05
 
 def read_tail(log: Path, lines: int | None) -> Iterator[bytes]:
     """The log from its beginning, or its last *lines* lines; nothing when there is none yet."""
+    revalidate(log.parent.parent, log.parent)
     try:
         fd = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -72,6 +74,7 @@ def follow(
             ended = None
             if (began := clock()) >= look_at:
                 ended = _ended(store, entry.stem.uuid)
+                _ask_again(log)  # after the end is known: then nothing is printed any more
                 look_at = clock() + max(_STATE_S, (clock() - began) / _SHARE)
             if fd < 0:
                 fd = _open(log)
@@ -99,6 +102,14 @@ def _ended(store: Store, job: str) -> dict[str, Any] | None:
         return None
     record = describe(store, entry)
     return record if record is not None and record["outcome"] is not None else None
+
+
+def _ask_again(log: Path) -> None:
+    """Have this host learn which file the log is now, and how long: on NFS both are known only at an open by path."""
+    revalidate(log.parent.parent, log.parent)
+    fd = _open(log)
+    if fd >= 0:
+        os.close(fd)
 
 
 def _open(log: Path) -> int:

@@ -339,3 +339,14 @@ def test_a_directory_that_may_be_synced_soon_is_synced_at_once_or_with_the_next_
     runners.sync_directory(two, three)
     runners.sync_directory()
     assert steps == [("fsync", "one"), ("fsync", "two"), ("fsync", "three")]
+
+
+def test_revalidate_asks_from_the_outside_in_and_stops_at_what_is_not_there(tmp_path, monkeypatch):
+    # Given a folder that is there, and one that is not
+    asked = []
+    real = os.open
+    monkeypatch.setattr(files.os, "open", lambda path, *rest: asked.append(path) or real(path, *rest))
+    # When both are to be asked about, and what would lie below
+    files.revalidate(tmp_path, tmp_path / "gone", tmp_path / "gone" / "below")
+    # Then each was opened by path, which is what makes an NFS client ask, and none that cannot be there
+    assert asked == [tmp_path, tmp_path / "gone"]
