@@ -50,7 +50,17 @@ class Server:
         self._ganesha: subprocess.Popen[bytes] | None = None
         # Its /run is its own: rpcbind has a socket there that must not be the host's.
         prepare = "mount -t tmpfs run /run && mkdir -p /run/ganesha /run/rpcbind && touch /run/ready"
-        argv = ["ip", "netns", "exec", namespace, "unshare", "--mount", "sh", "-c", f"{prepare}; exec rpcbind -f -w"]
+        argv = [
+            "ip",
+            "netns",
+            "exec",
+            namespace,
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            f"{prepare}; exec timeout -s KILL 1800 rpcbind -f -w",
+        ]
         self._rpcbind = self._spawn(argv, "rpcbind")
         ready = Path(f"/proc/{self._rpcbind.pid}/root/run/ready")
         wait_for(ready.exists, 20, "rpcbind")

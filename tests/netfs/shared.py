@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from spoolq import history
 from spoolq.api import Spool
 from spoolq.jobs import parse_entry
 from spoolq.models import JobInfo
@@ -29,6 +32,11 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     done; [ -z "$left" ] && exit 0; sleep 0.05
 done; exit 1
 """
+
+
+def posix(text: str) -> float:
+    """The POSIX seconds of a time as records and histories write it."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 class Shared:
@@ -102,6 +110,15 @@ class Shared:
     def events(self, job: str, name: str | None = None) -> list[dict[str, Any]]:
         """A job's history, or its events of one name."""
         return [event for event in self.spool.history(job) if name in (None, event["event"])]
+
+    def admitted(self, name: str) -> float | None:
+        """When a drop of that name was admitted, in POSIX seconds; None when it was not yet."""
+        store = self.spool.store
+        for key in os.listdir(self.root / "runs"):
+            for event in history.events(store, key):
+                if event.get("dropped") == name:
+                    return posix(event["at"])
+        return None
 
     def places(self) -> dict[str, list[State]]:
         """Every job, and in which state directories it is."""

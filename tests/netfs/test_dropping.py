@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
-from pathlib import Path
 
 import pytest
 
 from tests.spooltest.waiting import wait_for
 
-from .shared import Shared
+from .shared import posix
 
 pytestmark = [pytest.mark.netfs, pytest.mark.timeout(300)]
 
@@ -29,16 +27,6 @@ os.close(fd)
 _HOUR = 3600.0
 
 
-def _histories(shared: Shared) -> dict[str, dict]:
-    """The `admitted` line of each drop, by its name."""
-    found = {}
-    for path in Path(shared.root, "runs").glob("*/history.jsonl"):
-        event = json.loads(path.read_text().splitlines()[0])
-        if event["event"] == "admitted":
-            found[event["dropped"]] = event
-    return found
-
-
 def test_a_slow_copy_from_another_host_is_taken_only_when_it_is_whole(share):
     # Given an idle watcher on host A
     shared = share()
@@ -50,8 +38,7 @@ def test_a_slow_copy_from_another_host_is_taken_only_when_it_is_whole(share):
     written = shared.on("B").python(_SLOWLY, f"{shared.path}/queued/slow.json", *pieces).ok().split()
     # Then it runs once, whole, and was admitted only after its last piece had come
     wait_for(lambda: list((shared.root / "completed").iterdir()), 30, "its end")
-    admitted = _histories(shared)["slow.json"]
-    late = datetime.fromisoformat(admitted["at"]).timestamp() - float(written[-1])
+    late = shared.admitted("slow.json") - float(written[-1])
     print(f"admitted {late:.2f} s after its last piece was on the server")
     assert late > 0
     assert len(shared.places()) == 1 and not list((shared.root / "failed").iterdir())
@@ -69,8 +56,7 @@ def test_a_truncated_copy_is_rejected_only_after_settle(share):
     # Then it is rejected when it has rested for so long, its bytes are kept, and nothing has run
     wait_for(lambda: list((shared.root / "failed").iterdir()), 60, "its rejection")
     (failed,) = (shared.root / "failed").iterdir()
-    rested = json.loads(failed.read_text())["completed_at"]
-    rested = datetime.fromisoformat(rested).timestamp() - float(written[-1])
+    rested = posix(json.loads(failed.read_text())["completed_at"]) - float(written[-1])
     print(f"rejected {rested:.1f} s after its last piece")
     assert 12 <= rested < 40
     info = shared.get(failed.stem[-36:])
@@ -97,7 +83,7 @@ def test_a_clock_that_is_an_hour_ahead_neither_jumps_the_queue_nor_waits_behind_
         # Then the queue is in the order of their submission, and runs in it
         assert sorted(shared.places(), key=lambda job: shared.get(job).created_at) == jobs
         shared.run("A")
-        wait_for(lambda: _histories(shared), 60, "the admission of the drop")
+        wait_for(lambda: shared.admitted("drop.json"), 60, "the admission of the drop")
         last = shared.submit("B", "true")
         for job in [*jobs, last]:
             shared.await_status(job, "completed")
