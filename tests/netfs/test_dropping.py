@@ -102,7 +102,7 @@ def test_a_heartbeat_is_judged_by_no_clock_but_the_observers_own(share):
     shared.on("B").move_clock(_HOUR)
     try:
         shared.start("A")
-        job = shared.submit("A", "sleep", "25")
+        job = shared.submit("A", "sleep", "16")
         wait_for(lambda: shared.events(job, "started"), 30, "its start")
         shared.start("B")
         # When B's sweeps have met its heartbeats, each an hour old by B's clock, Then nobody has taken it over

@@ -23,7 +23,10 @@ _TIMEOUT_S = 180.0
 _SETTINGS = f"heartbeat = 15\nheartbeat_timeout = {_TIMEOUT_S:g}\n"
 #: One process writes the time to a file of its host every 0.1 s; another one prints to the log, which is on the share,
 #: so that it hangs when the server is away, as does the end of any process that has the log open.
-_TICKS = "(exec > /dev/null 2>&1; while :; do date +%s.%N >> /mnt/ticks.$SPOOLQ_JOB_ID; sleep 0.1; done) & while :; do echo tick; sleep 1; done"
+_TICKS = (
+    "(exec > /dev/null 2>&1; while :; do date +%s.%N >> /mnt/ticks.$SPOOLQ_JOB_ID; sleep 0.1; done) & "
+    + "while :; do echo tick; sleep 1; done"
+)
 #: The second attempt ends well at once.
 _ONCE = f'if [ "$SPOOLQ_ATTEMPT" = 1 ]; then {_TICKS}; else echo again; fi'
 #: What a killed runner leaves that had claimed, and had not written the line about it.

@@ -32,7 +32,7 @@ def test_a_drop_from_another_host_is_found_within_two_seconds(share):
     shared.start("A")
     assert "a look every 1 s besides" in shared.said("A")
     took = []
-    for number in range(5):
+    for number in range(3):
         # When host B moves a file in
         name, job = f"drop-{number}.json", json.dumps({"command": ["true"]})
         moved = float(shared.on("B").python(_DROP, shared.path, name, job).ok())
@@ -42,7 +42,7 @@ def test_a_drop_from_another_host_is_found_within_two_seconds(share):
         took.append(shared.admitted(name) - moved)
     print(f"admitted {', '.join(f'{each:.2f}' for each in took)} s after the mv on the other host")
     assert statistics.median(took) <= 2
-    wait_for(lambda: len(list(Path(shared.root, "completed").iterdir())) == 5, 30, "five completed jobs")
+    wait_for(lambda: len(list(Path(shared.root, "completed").iterdir())) == 3, 30, "three completed jobs")
 
 
 def test_a_submission_from_another_host_is_claimed_within_two_seconds(share):
@@ -50,7 +50,7 @@ def test_a_submission_from_another_host_is_claimed_within_two_seconds(share):
     shared = share()
     shared.start("A")
     took = []
-    for _ in range(5):
+    for _ in range(3):
         # When host B submits
         job = shared.submit("B", "true")
         done = shared.await_status(job, "completed")

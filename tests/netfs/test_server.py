@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +28,25 @@ pytestmark = [pytest.mark.netfs, pytest.mark.timeout(400)]
 _PROXY_PORT = 2050
 _TRACE = ("strace", "-f", "-o", "/mnt/trace", "-e", "trace=rename,renameat2", "-e", "signal=none")
 _NONCE = r"host-A\.all\.[0-9a-f]{8}"
+
+#: Claims a job under a name that was looked up before; tells what a lookup says after the rename has failed.
+_CLAIM = """\
+import pathlib, sys
+from spoolq import claims, names
+from spoolq.find import find
+from spoolq.store import Store
+store = Store(pathlib.Path(sys.argv[1]))
+stem, chosen = find(store, sys.argv[2]).stem, names.new_claim(store.host, "all")
+target = store.layout.running(names.Running(stem, chosen))
+assert not target.exists()
+claims.new_claim = lambda *_: chosen
+stands = claims.stands
+def asked(*arguments):
+    print("lookup:", target.exists())
+    return stands(*arguments)
+claims.stands = asked
+print("won:", claims.claim(store, stem, "all") is not None)
+"""
 
 
 def test_a_server_that_is_killed_and_restarted_loses_no_job_and_no_runner(bed, share):
@@ -113,6 +133,20 @@ def test_a_rename_that_was_done_and_reported_as_failed_is_recognised(bed, share,
         assert (info.attempt, info.outcome, info.worker) == (1, "succeeded", "host-A.all")
         assert not list((plain.root / ".tmp").iterdir())
         assert plain.places() == {job: [State.COMPLETED]}
+
+
+def test_a_claim_is_recognised_although_a_lookup_denies_it(bed, share):
+    # Given a queued job, and a claimant on host A whose kernel holds that there is no file of the claim's name
+    shared = share()
+    job = shared.submit("B", "true")
+    key = shared.get(job).run_dir.rpartition("/")[2]
+    names = (re.escape(f"{key}.json"), re.escape(f"{key}@") + _NONCE + r"\.json")
+    with _proxied(bed, "/mnt/lookup", *names) as proxy, ThreadPoolExecutor() as background:
+        # When the reply to its rename is lost with the server
+        claimed = background.submit(bed.on("A").python, _CLAIM, f"/mnt/lookup/{shared.name}", job, timeout=150)
+        _lose_the_reply(bed, proxy, lambda: list((shared.root / "running").glob("*@*.json")))
+        # Then a lookup still says that there is no such file, and the claim is known to be won all the same
+        assert claimed.result().ok().split() == ["lookup:", "False", "won:", "True"]
 
 
 def _ended(shared: Shared) -> list[Path]:
