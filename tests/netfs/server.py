@@ -11,7 +11,7 @@ from tests.spooltest.waiting import wait_for
 
 from .network import SERVER
 
-PROGRAMS = ("ganesha.nfsd", "rpcbind", "ip", "nsenter", "unshare", "mount.nfs", "modprobe")
+PROGRAMS = ("ganesha.nfsd", "rpcbind", "ip", "nsenter", "unshare", "mount.nfs", "modprobe", "strace")
 #: After a restart clients may reclaim for so long, in seconds. A client that says nothing for the lease is forgotten.
 #: The usual lease is 60 or 90 s; with one of 5 s an idle client met errors.
 GRACE_S, LEASE_S = 10, 20
