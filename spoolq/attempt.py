@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spoolq import control, environment, history, process, requests, trust
+from spoolq import control, environment, history, process, trust
 from spoolq.admit import invalid_record
 from spoolq.claims import Claimed, reclaim, requeue, stands
 from spoolq.documents import MAX_DEPTH, parse_object
@@ -26,9 +26,11 @@ from spoolq.orders import End, Order
 from spoolq.outcome import Verdict, judge
 from spoolq.plain import block
 from spoolq.recipes import Place
-from spoolq.requests import Job
 from spoolq.store import Store
 from spoolq.transitions import State
+
+if TYPE_CHECKING:
+    from spoolq.requests import Job
 
 Say = Callable[[str], None]
 _DISK_RETRY_S = 1.0
@@ -257,4 +259,6 @@ def accept(store: Store, claimed: Claimed) -> Job:
     level = claimed.running.stem.priority
     if not history.was_raised(history.events(store, claimed.running.stem.key), level):
         trust.check_priority(store.settings, claimed.uid, level)
+    from spoolq import requests  # with it comes pydantic, which a watcher of a quiet spool never needs
+
     return requests.read(claimed.data, claimed.uid, store.settings)

@@ -108,7 +108,8 @@ def _double(store: Store, running: Running) -> str | None:
     """Say where another job of the same KEY is; both would share a run folder and a terminal name."""
     key = running.stem.key
     for state in TERMINAL:
-        revalidate(store.layout.state(state))
+        if store.network:
+            revalidate(store.layout.state(state))
         if os.path.lexists(store.layout.terminal(state, key)):
             return f"there is a job of that name in {state} already; submit it under a name of its own"
     for name in store.names(State.RUNNING):

@@ -8,15 +8,17 @@ import re
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spoolq.durations import format_duration
 from spoolq.errors import NoResults, SpoolqError
 from spoolq.files import Disk
 from spoolq.layout import Layout, RunDir
 from spoolq.orders import End
-from spoolq.requests import Job
 from spoolq.transitions import State
+
+if TYPE_CHECKING:
+    from spoolq.requests import Job
 
 #: The tail of the log that a failure's `error` shows.
 TAIL_LINES, TAIL_BYTES = 50, 16 << 10

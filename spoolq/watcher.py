@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spoolq import errands, requests
+from spoolq import errands
 from spoolq.admit import Admission
 from spoolq.errors import SpoolqError
 from spoolq.names import is_candidate
@@ -65,6 +65,8 @@ class Watcher:
         self.watched = False
 
     def _check(self, document: Mapping[str, Any], uid: int) -> None:
+        from spoolq import requests  # pydantic is 15 MiB: only a spool with drops pays for it
+
         requests.accept(document, uid, self.store.settings)
 
     def say(self, line: str) -> None:
