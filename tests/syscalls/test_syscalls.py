@@ -17,9 +17,15 @@ from .tracing import KILL, Point, works
 
 pytestmark = [pytest.mark.syscalls, pytest.mark.timeout(3600)]
 
-#: Points that each verb has at least, and how many of them are tried; fewer means that the suite looks at less.
-FOUND = {}
-TRIED = {}
+#: Points that each verb has at least (a run's differ by how often it looks), and how many of them are tried.
+FOUND = {
+    "submit": 48, "cancel, queued": 160, "cancel, running": 48, "retry": 160, "priority": 100, "prune": 120,
+    "run: watcher": 360, "run: runner": 720, "run: shim": 60,
+}  # fmt: skip
+TRIED = {
+    "submit": 10, "cancel, queued": 10, "cancel, running": 10, "retry": 10, "priority": 10, "prune": 10,
+    "run: watcher": 20, "run: runner": 30, "run: shim": 10,
+}  # fmt: skip
 SEED = 20261121
 _WORKERS = os.cpu_count() or 2
 
@@ -57,7 +63,7 @@ def test_a_process_that_is_cut_short_loses_nothing(tmp_path: Path, capsys, name)
     verb = VERBS[name]
     template = prepare(tmp_path / "template", verb)
     found = points_of(template, tmp_path / "whole", verb)
-    chosen = drawn(found, TRIED.get(name, 10))
+    chosen = drawn(found, TRIED[name])
 
     # When it is killed there, or the call fails, and a plain run comes after it
     def one(number: int) -> bool:
@@ -68,5 +74,5 @@ def test_a_process_that_is_cut_short_loses_nothing(tmp_path: Path, capsys, name)
     with capsys.disabled():
         print(f"\n{name}: {len(found)} points, {len(chosen)} drawn, {reached} reached")
     # Then nothing was lost (which was held at each), and as many points were tried as when this was written
-    assert len(found) >= FOUND.get(name, 0)
-    assert reached >= 0.9 * min(TRIED.get(name, 0), len(chosen)), f"only {reached} of {len(chosen)} were reached"
+    assert len(found) >= FOUND[name]
+    assert reached >= 0.9 * min(TRIED[name], len(chosen)), f"only {reached} of {len(chosen)} were reached"
