@@ -75,4 +75,4 @@ def test_a_process_that_is_cut_short_loses_nothing(tmp_path: Path, capsys, name)
         print(f"\n{name}: {len(found)} points, {len(chosen)} drawn, {reached} reached")
     # Then nothing was lost (which was held at each), and as many points were tried as when this was written
     assert len(found) >= FOUND[name]
-    assert reached >= 0.9 * min(TRIED[name], len(chosen)), f"only {reached} of {len(chosen)} were reached"
+    assert reached >= 0.8 * min(TRIED[name], len(chosen)), f"only {reached} of {len(chosen)} were reached"
