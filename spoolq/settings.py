@@ -75,9 +75,12 @@ _USER: _Kind = ("a name in quotes, or a uid", lambda value: type(value) in (str,
 _TABLE: _Kind = ("a table", lambda value: isinstance(value, dict))
 _DURABILITY: _Kind = (f"one of {', '.join(_DURABILITIES)}", lambda value: value in _DURABILITIES)
 _OUTCOME: _Kind = (f"one of {', '.join(get_args(RetryOn))}", lambda value: value in get_args(RetryOn))
+_PRIORITY: _Kind = (f"one of {', '.join(get_args(Priority))}", lambda value: value in get_args(Priority))
 #: The kind of a setting; of what a list holds; of what a table holds.
 _SINGLE = {"durability": _DURABILITY, "max_attempts": _NUMBER, "default_recipe": _TEXT, "lock_dir": _TEXT}
-_LISTS = {"retry_on": _OUTCOME, "trusted": _USER, "open_recipes": _TEXT, "output_roots": _TEXT}
+_LISTS = {
+    "retry_on": _OUTCOME, "trusted": _USER, "open_recipes": _TEXT, "open_priorities": _PRIORITY, "output_roots": _TEXT,
+}  # fmt: skip
 _TABLES = {"slots": _TEXT, "env": _TEXT, "recipes": _TABLE}
 
 

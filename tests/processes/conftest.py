@@ -50,7 +50,7 @@ class Queue:
         self.path = root / "spool"
         self.log = root / "run.log"
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.python = sys.executable
+        self.interpreter = sys.executable
         self.mark = f"QUEUE_OF_TEST={root}"
 
     def settings(self, text: str) -> None:
@@ -62,7 +62,7 @@ class Queue:
         name, _, value = self.mark.partition("=")
         env = {**os.environ, name: value, "SPOOLQ_LOCK_DIR": str(self.locks), **popen.pop("env", {})}
         with self.log.open("ab") as log:
-            argv = [*prefix, self.python, "-m", "spoolq", "run", "--spool", str(self.path), *options]
+            argv = [*prefix, self.interpreter, "-m", "spoolq", "run", "--spool", str(self.path), *options]
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **popen)
         self.processes.append(process)
         return process

@@ -32,7 +32,7 @@ def machine(spool, monkeypatch):
     monkeypatch.setattr("spoolq.doctor.exclusion.mount_of", lambda *_: LOCAL)
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="gpu-07"))
     room = SimpleNamespace(f_bfree=10**9, f_bavail=10**9, f_blocks=2 * 10**9, f_frsize=4096)
-    vars(room).update(f_ffree=10**7, f_favail=10**7, f_files=2 * 10**7)
+    vars(room).update(f_flag=0, f_ffree=10**7, f_favail=10**7, f_files=2 * 10**7)
     monkeypatch.setattr(os, "statvfs", lambda _path: room)
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 4096))
     monkeypatch.setattr(limits, "_number", lambda _path: 1024)
