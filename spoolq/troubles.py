@@ -22,6 +22,8 @@ from spoolq.store import Store
 _ROOM, _INODES = 1 << 20, 8
 #: Clocks that differ by more than this many seconds are worth a word.
 _SKEW_S = 60.0
+#: What a watcher watches: ``queued/`` and ``control/``.
+_WATCHES = 2
 #: How many entries of one kind are looked at, and named.
 _LOOK, _NAME = 16, 3
 _KINDS = {
@@ -120,13 +122,20 @@ def _watcher(lock: Path) -> Iterator[Trouble]:
             what, step = "the watcher of this runner is dead, so no drop is admitted", "Start `spoolq run` again."
             yield Trouble(what, f"process {runner}", step)
             return
-        fds = [str(entry.readlink()) for entry in Path(f"/proc/{parent}/fd").iterdir()]
+        heard = sum(_watches(entry) for entry in Path(f"/proc/{parent}/fd").iterdir())
     except OSError:  # another user's, or gone
         return
-    if "anon_inode:inotify" not in fds:
+    if heard < _WATCHES:
         what = "the watcher cannot watch, so it looks from time to time only"
         step = "Raise fs.inotify.max_user_instances and max_user_watches."
         yield Trouble(what, f"process {parent}", step)
+
+
+def _watches(fd: Path) -> int:
+    """How many directories an inotify descriptor hears of (proc(5), fdinfo); 0 for any other."""
+    if str(fd.readlink()) != "anon_inode:inotify":
+        return 0
+    return Path(str(fd).replace("/fd/", "/fdinfo/")).read_text(encoding="ascii").count("inotify wd:")
 
 
 def _parent(pid: int) -> int | None:
