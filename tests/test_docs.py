@@ -247,3 +247,26 @@ def test_the_marks_that_the_page_about_reliability_names_are_registered(pytestco
     marks = set(re.findall(r"-m (\w+)`", RELIABILITY))
     registered = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
     assert marks and marks <= registered
+
+
+def named_tests():
+    """Every test that the page about security names, as ``tests/FILE.py::NAME``, and every file of tests."""
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    return sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", page)))
+
+
+@pytest.mark.parametrize("test", named_tests())
+def test_a_test_that_the_page_about_security_names_is_there(test):
+    # Given a test that a row promises, When its file is read, Then it defines it
+    path, _, name = test.partition("::")
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert not name or name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_attempt_on_the_page_about_security_has_a_test():
+    # Given the table of attempts, When its rows are read, Then each ends with a test
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = page.partition("## What a member can and cannot do")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|(.*)\|(.*)\|(.*)\|$", table, re.MULTILINE)[2:]
+    assert len(rows) > 20
+    assert [row[0] for row in rows if not re.search(r"::test_\w+`", row[2])] == []

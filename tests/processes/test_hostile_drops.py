@@ -75,12 +75,12 @@ def ended_as(queue: Queue, name: str) -> JobInfo:
                 return info if info.outcome else None
         return None
 
-    return wait_for(found, timeout=30, what=f"the end of {name!r}; {queue.said()[-2000:]}")
+    return wait_for(found, timeout=60, what=f"the end of {name!r}; {queue.said()[-2000:]}")
 
 
 def good_job_runs(queue: Queue) -> None:
     job = queue.command("true", priority="low")  # behind whatever the hostile one has made of itself
-    assert queue.ended(job, timeout=8).status == "completed"
+    assert queue.ended(job, timeout=60).status == "completed"
 
 
 def original(queue: Queue, info: JobInfo) -> Path:
@@ -120,7 +120,7 @@ def test_a_hostile_drop_is_rejected_with_its_bytes_kept_and_the_next_job_runs(al
         assert expected in info.error and "submitted." in info.error and len(info.error) < _ERROR_ROOM
         assert looks(original(alive, info)) == before
     # And the next good job ran
-    assert alive.ended(good).status == "completed"
+    assert alive.ended(good, timeout=60).status == "completed"
 
 
 def test_a_job_of_the_largest_size_is_read_and_its_argument_refused_by_the_kernel(alive: Queue):

@@ -232,3 +232,29 @@ def test_status_knows_the_slots_that_were_given_on_the_command_line(queue: Queue
     queue.until(queue.command("sleep", "600"), "running")
     queue.command("true")
     assert queue.spool.status()["waiting"][0]["reason"] == "next: a slot must become free"
+
+
+def test_what_a_job_sets_reaches_its_evaluation_and_nobody_else(queue: Queue):
+    # Given a job that would load its own library, find its own programs, and be another job on another GPU
+    env = {
+        "LD_PRELOAD": "/does/not/exist.so",
+        "PYTHONPATH": "/does/not/exist",
+        "PATH": "/does/not/exist",
+        "SPOOLQ_CLAIM": "x",
+        "SPOOLQ_JOB_ID": "x",
+        "SPOOLQ_OUTPUT": "/etc",
+        "SPOOLQ_SPOOL": "/etc",
+    }
+    argv = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
+    job = queue.spool.submit({"command": argv, "env": env}).job_id
+    after = queue.command("sh", "-c", "echo $LD_PRELOAD $PYTHONPATH; command -v env")
+    # When both have run
+    assert queue.run("--drain").wait(60) == 0
+    # Then what is spoolq's is spoolq's, the rest was its own, and the next job saw nothing of it
+    seen = json.loads(queue.text(job).splitlines()[-1])
+    assert all(seen[name] == env[name] for name in ("LD_PRELOAD", "PYTHONPATH", "PATH"))
+    assert seen["SPOOLQ_JOB_ID"] == job and job in seen["SPOOLQ_CLAIM"] and seen["SPOOLQ_SPOOL"] == str(queue.path)
+    assert seen["SPOOLQ_OUTPUT"].startswith(str(queue.path))
+    assert queue.spool.get(after).status == "completed" and queue.text(after).startswith("\n/")
+    for process in queue.offspring():
+        assert "LD_PRELOAD" not in process.environ()
