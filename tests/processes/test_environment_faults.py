@@ -204,7 +204,7 @@ def test_a_directory_that_may_not_be_written_for_a_while(tmp_path_factory, monke
         job = queue.command("sh", "-c", f"echo once >> {ran}")
         for path in (queue.path, queue.locks, *queue.path.rglob("*")):
             os.chown(path, OPERATOR, OPERATOR)
-        queue.python, env = found
+        queue.interpreter, env = found
         queue.start(user=OPERATOR, group=OPERATOR, extra_groups=[], cwd="/", env=env)
         try:
             # When a directory loses the right to write, and the queue is resumed
@@ -228,12 +228,12 @@ def test_a_directory_that_may_not_be_written_for_a_while(tmp_path_factory, monke
 def _limit_of_watches(queue: Queue, folder: Path, what: str, most: int) -> None:
     """Run `spoolq run` in a user namespace of its own, where so many inotify instances or watches may be had."""
     wrapper = folder / "python"
-    inner = f'echo {most} > /proc/sys/user/max_inotify_{what}; exec {queue.python} "$@"'
+    inner = f'echo {most} > /proc/sys/user/max_inotify_{what}; exec {queue.interpreter} "$@"'
     wrapper.write_text(f"#!/bin/sh\nexec unshare -U -r sh -c '{inner}' sh \"$@\"\n")
     wrapper.chmod(0o755)
     probe = subprocess.run([wrapper, "-c", "pass"], capture_output=True, text=True, check=False)
     need(probe.stderr.strip())
-    queue.python = str(wrapper)
+    queue.interpreter = str(wrapper)
 
 
 @pytest.mark.parametrize(("what", "most"), [("instances", 0), ("watches", 0), ("watches", 1)])
@@ -333,9 +333,9 @@ def clock(queue: Queue, tmp_path: Path) -> Callable[[str], None]:
     set_to("+0")
     wrapper = tmp_path / "python"
     fake = f"LD_PRELOAD={_FAKETIME} FAKETIME_TIMESTAMP_FILE={rc} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
-    wrapper.write_text(f'#!/bin/sh\n{fake} exec {queue.python} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\n{fake} exec {queue.interpreter} "$@"\n')
     wrapper.chmod(0o755)
-    queue.python = str(wrapper)
+    queue.interpreter = str(wrapper)
     return set_to
 
 
@@ -373,6 +373,9 @@ def test_a_clock_that_is_behind_the_disks_is_said(queue: Queue, clock: Callable[
     clock("-1h")
     # When one asks there, Then status says so
     ran = subprocess.run(
-        [queue.python, "-m", "spoolq", "status", "--spool", str(queue.path)], capture_output=True, text=True, check=True
+        [queue.interpreter, "-m", "spoolq", "status", "--spool", str(queue.path)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "trouble: the clock of this host is" in ran.stdout and "behind the disk's, or was set back" in ran.stdout

@@ -87,7 +87,7 @@ class Shared(Queue):
 
     def verb(self, uid: int, *argv: str) -> tuple[int, str]:
         """How `spoolq ARGV` ends for that user: exit code, and all that it said."""
-        command = [self.python, "-m", "spoolq", *argv, "--spool", str(self.path)]
+        command = [self.interpreter, "-m", "spoolq", *argv, "--spool", str(self.path)]
         env = {**os.environ, **self.env, "SPOOLQ_LOCK_DIR": str(self.locks)}
         ran = subprocess.run(
             command, user=uid, group=GROUP, extra_groups=[GROUP], env=env, cwd="/", capture_output=True, text=True,
@@ -121,7 +121,7 @@ def shared() -> Iterator[Shared]:
         found = public_python()
         if found is None:
             pytest.skip("no Python here that other users may run spoolq with")
-        opened.python, opened.env = found
+        opened.interpreter, opened.env = found
         opened.start(user=OPERATOR, group=GROUP, extra_groups=[GROUP], cwd="/", env=opened.env)
         yield opened
         opened.close()
@@ -372,7 +372,7 @@ def test_a_member_who_holds_the_lock_for_ever_stops_nobody(shared: Shared):
     # Given a member's process that holds the lock
     shared.good_job_runs()  # which has made the lock's file
     script = "import fcntl, sys, time; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True)\n"
-    argv = [shared.python, "-c", script + "time.sleep(600)", str(shared.path / ".lock")]
+    argv = [shared.interpreter, "-c", script + "time.sleep(600)", str(shared.path / ".lock")]
     with subprocess.Popen(
         argv, user=MEMBER, group=GROUP, extra_groups=[GROUP], cwd="/", stdout=subprocess.PIPE
     ) as process:
