@@ -27,9 +27,8 @@ _COUNTED = (
 #: Kills every process of a spool's runners, evaluations included; says which it could not.
 _KILL = """\
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-    left=; for p in /proc/[0-9]*; do
-        if grep -qz '^NETFS_SPOOL={name}$' $p/environ 2>/dev/null; then kill -9 ${{p#/proc/}}; left="$left $p"; fi
-    done; [ -z "$left" ] && exit 0; sleep 0.05
+    left=$(grep -lzs '^NETFS_SPOOL={name}$' /proc/[0-9]*/environ | cut -d/ -f3); [ -z "$left" ] && exit 0
+    kill -9 $left 2>/dev/null; sleep 0.05
 done; exit 1
 """
 
