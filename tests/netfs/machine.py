@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import shlex
@@ -88,7 +89,8 @@ class Machine:
             self.guest.cut()
             self.guest = None
         if self._line is not None:
-            self._line.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # its end was heard already
+                self._line.shutdown(socket.SHUT_RDWR)
             self._line = None
 
     def _listen(self, line: socket.socket) -> None:
