@@ -111,7 +111,8 @@ class Meeting:
         while True:
             steps = {nonce: text for text, _, nonce in (name.partition("@") for name in names_in(at.parent))}
             if set(steps) >= set(self.members) and all(int(text.rstrip(_OVER)) >= step for text in steps.values()):
-                return not steps[self.members[0]].endswith(_OVER)
+                # RACE: a leader that says it of the next step already has not said it of this one.
+                return steps[self.members[0]] != f"{step}{_OVER}"
             if time.monotonic() > deadline:
                 raise PeerGone(f"somebody stopped before step {step} of a race")
             time.sleep(_PACE_S)
