@@ -28,7 +28,7 @@ from spoolq import process
 from spoolq.beat import FENCED, Beater
 from spoolq.files import Disk
 from spoolq.orders import End, Order
-from spoolq.spawn import Program, Ready, TooLate
+from spoolq.spawn import Program, Ready, TooLate, like_a_login_shell
 
 _RETRY_S = 1.0
 
@@ -53,6 +53,7 @@ class _Shim:
         self.buffer = b""
         self.now: _Evaluation | None = None
         self.told_to_stop = False
+        like_a_login_shell()
         self.woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
@@ -284,6 +285,7 @@ def main(argv: list[str]) -> NoReturn:
     for fd in (sock, slot_lock):
         os.set_inheritable(fd, False)
     gc.freeze()
+    gc.disable()  # a collection writes to every page, which each fork would then copy; what we make is no cycle
     try:
         _Shim(socket.socket(fileno=sock)).serve()
     except BaseException as error:

@@ -5,7 +5,6 @@ A fork of a Python process costs a millisecond or two; it is paid while the last
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -17,10 +16,8 @@ from typing import NoReturn
 
 from spoolq.process import die_with_parent
 
-_RESET = (
-    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGCHLD,
-    signal.SIGUSR1, signal.SIGUSR2, signal.SIGXFSZ, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
-)  # fmt: skip
+#: What Python ignores, and a program would inherit; what has a handler is reset by the exec.
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 #: Where a start failed, as the child reports it.
 _AT_LOG, _AT_CWD, _AT_EXEC = range(3)
 
@@ -43,12 +40,19 @@ class Program:
     unset: list[str] = field(default_factory=list)
 
 
+def like_a_login_shell() -> None:
+    """Ignore and block no signal that a program would then find ignored or blocked, as SIGINT under `nohup` or `&`."""
+    for number in signal.valid_signals() - set(_IGNORED):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
 class Ready:
     """A child in a session of its own, stdin empty, that dies with its parent and waits to be told what to run.
 
-    Its signals are as a login shell would give them: a runner started by `nohup` or `&` has SIGINT ignored, which an
-    evaluation would inherit. The caller must be single-threaded. What the caller has open stays open in the child
-    until the exec: a slot's lock is held by it as long as no evaluation can be told by its environment.
+    The caller must be single-threaded, and have its signals `like_a_login_shell`. What it has open stays open in the
+    child until the exec: a slot's lock is held by it as long as no evaluation can be told by its environment.
     """
 
     def __init__(self) -> None:
@@ -102,12 +106,10 @@ def _await_order(orders: int, reports: int, parent: int) -> NoReturn:
     try:
         os.setsid()
         die_with_parent(parent)
-        signal.set_wakeup_fd(-1)
-        for number in _RESET:
+        for number in _IGNORED:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        base = _rehearse()
+        base = dict(os.environ)
         text = _read_all(orders)
         if not text:  # the shim has ended, or needs us no longer
             os._exit(0)
@@ -136,15 +138,3 @@ def _read_all(fd: int) -> bytes:
     while chunk := os.read(fd, 1 << 16):
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _rehearse() -> dict[str, str]:
-    """Go once through what an order will need: the pages that it writes are copied now, not when it comes.
-
-    Returns the environment of this process.
-    """
-    base = dict(os.environ)
-    argv, env = json.loads(json.dumps([["-"], base]))
-    with contextlib.suppress(OSError):
-        os.execvpe(os.devnull, argv, env)
-    return base

@@ -40,15 +40,20 @@ def test_the_program_leads_a_session_with_its_output_in_the_log_and_its_changes_
 
 def test_it_has_nothing_open_and_the_signals_of_a_login_shell(log):
     # Given a parent that ignores an interrupt, as under nohup, and has a file open
-    script = "import os, signal; print(sorted(os.listdir('/proc/self/fd'))[:-1], signal.getsignal(2).__name__)"
+    script = (
+        "import os; print(sorted(os.listdir('/proc/self/fd'))[:-1]);"
+        "print(*[row.split()[1] for row in open('/proc/self/status') if row[:6] in ('SigBlk', 'SigIgn')])"
+    )
     parent = (
-        "import os, signal, sys; from spoolq.spawn import Program, Ready; signal.signal(2, signal.SIG_IGN);"
+        "import os, signal, sys; from spoolq.spawn import Program, Ready, like_a_login_shell;"
+        "signal.signal(2, signal.SIG_IGN); signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15]); like_a_login_shell();"
         f"kept = open('/etc/passwd'); pid = Ready().start(Program([sys.executable, '-c', {script!r}], '/', {log!r}));"
         "sys.exit(os.waitpid(pid, 0)[1])"
     )
     subprocess.run([sys.executable, "-c", parent], check=True, timeout=30)
-    # Then the program has its three streams, and is interrupted like any other
-    assert Path(log).read_text() == "['0', '1', '2'] default_int_handler\n"
+    # Then the program has its three streams, blocks nothing, and ignores nothing but what Python itself does by now
+    python = (1 << signal.SIGPIPE - 1) | (1 << signal.SIGXFSZ - 1)
+    assert Path(log).read_text() == f"['0', '1', '2']\n{0:016x} {python:016x}\n"
 
 
 @pytest.mark.parametrize(("argv", "cwd", "log_at", "named"), [
