@@ -25,7 +25,7 @@ def family(pid: int) -> dict[str, psutil.Process]:
     """The processes of `spoolq run`: the watcher, its runner, the runner's shim."""
     watcher = psutil.Process(pid)
     runner = next(child for child in watcher.children() if "spoolq.runner" in child.cmdline())
-    shim = next(child for child in runner.children() if child.cmdline() == runner.cmdline())
+    shim = next(child for child in runner.children() if "spoolq.shim" in child.cmdline())
     return {"watcher": watcher, "runner": runner, "shim": shim}
 
 

@@ -257,8 +257,11 @@ def _after(store: Store, running: Running, origin: str, outcome: str, say: Say) 
 def accept(store: Store, claimed: Claimed) -> Job:
     """The job in a claimed file; raises RequestInvalid for what cannot be run."""
     level = claimed.running.stem.priority
-    if not history.was_raised(history.events(store, claimed.running.stem.key), level):
+    try:
         trust.check_priority(store.settings, claimed.uid, level)
+    except RequestInvalid:
+        if not history.was_raised(history.events(store, claimed.running.stem.key), level):
+            raise
     from spoolq import requests  # with it comes pydantic, which a watcher of a quiet spool never needs
 
     return requests.read(claimed.data, claimed.uid, store.settings)

@@ -42,11 +42,12 @@ def _no_constant(name: str) -> Any:
     raise RequestInvalid(f"{name} is no JSON number; use null or a finite number")
 
 
-def _too_deep(value: Any, left: int) -> bool:
+def is_deeper(value: Any, left: int) -> bool:
+    """Whether *value* is nested deeper than *left* levels."""
     if isinstance(value, dict):
-        return left == 0 or any(_too_deep(inner, left - 1) for inner in value.values())
+        return left == 0 or any(is_deeper(inner, left - 1) for inner in value.values())
     if isinstance(value, list):
-        return left == 0 or any(_too_deep(inner, left - 1) for inner in value)
+        return left == 0 or any(is_deeper(inner, left - 1) for inner in value)
     return False
 
 
@@ -87,7 +88,7 @@ def parse_object(
         raise RequestInvalid(f"{what} holds half of a surrogate pair, which is no character; write the whole pair")
     if not isinstance(document, dict):
         raise RequestInvalid(f"{what} holds {_KINDS[type(document)]}; a job is one JSON object")
-    if _too_deep(document, depth):
+    if is_deeper(document, depth):
         raise RequestInvalid(f"{what} is nested deeper than {depth} levels")
     return document
 

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -194,6 +194,13 @@ def revalidate(*directories: Path) -> None:
             os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError:  # gone, or not ours to list: who looks the name up finds out
             return
+
+
+def each_name(directory: Path) -> Iterator[str]:
+    """The same listing, name by name: a hundred thousand at once are 13 MiB that a process may never give back."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            yield entry.name
 
 
 def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spoolq import recipes, trust
-from spoolq.documents import MAX_DEPTH, parse_object
+from spoolq.documents import MAX_BYTES, MAX_DEPTH, is_deeper, parse_object
 from spoolq.errors import RequestInvalid, SettingsInvalid
 from spoolq.models import Envelope, is_record, parse_envelope
 from spoolq.settings import Settings
@@ -46,8 +46,8 @@ def read(data: bytes, uid: int, settings: Settings) -> Job:
     A record that was put back by a retry may be larger and deeper than the request that it holds.
     """
     document = parse_object(data, "the job's file", limit=len(data), depth=MAX_DEPTH + 1)
-    if not is_record(document):
-        document = parse_object(data, "the job's file")
+    if not is_record(document) and (len(data) > MAX_BYTES or is_deeper(document, MAX_DEPTH)):
+        document = parse_object(data, "the job's file")  # which says so
     return accept(document, uid, settings)
 
 

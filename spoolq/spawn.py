@@ -5,6 +5,7 @@ A fork of a Python process costs a millisecond or two; it is paid while the last
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -109,7 +110,7 @@ def _await_order(orders: int, reports: int, parent: int) -> NoReturn:
         for number in _IGNORED:
             signal.signal(number, signal.SIG_DFL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        base = dict(os.environ)
+        base = _rehearse()
         text = _read_all(orders)
         if not text:  # the shim has ended, or needs us no longer
             os._exit(0)
@@ -125,7 +126,8 @@ def _await_order(orders: int, reports: int, parent: int) -> NoReturn:
         base.update(env)
         if time.monotonic() >= deadline:  # RACE: a file system that hung until others may have the job
             raise OSError(errno.ETIME, os.strerror(errno.ETIME))
-        os.execvpe(argv[0], argv, base)
+        execute = os.execve if "/" in argv[0] else os.execvpe
+        execute(argv[0], argv, base)
     except OSError as error:
         os.write(reports, struct.pack("ii", error.errno or errno.EIO, where))
     except BaseException:
@@ -138,3 +140,16 @@ def _read_all(fd: int) -> bytes:
     while chunk := os.read(fd, 1 << 16):
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _rehearse() -> dict[str, str]:
+    """Do once what an order will need, so that the pages that it writes are copied now: that halves the start.
+
+    Returns the environment of this process.
+    """
+    base = dict(os.environ)
+    json.loads(json.dumps([["-"], {"-": "-"}, 0.5]))
+    with contextlib.suppress(OSError):
+        os.execve(os.devnull, ["-"], base)
+    time.monotonic()
+    return base

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spoolq import lock
 from spoolq.errors import LockTimeout, SpoolUnusable
-from spoolq.files import Disk, names_in
+from spoolq.files import Disk, each_name, names_in
 from spoolq.layout import Layout
 from spoolq.mounts import is_network
 from spoolq.names import claim_host, token
@@ -94,17 +94,13 @@ class Store:
 
     def names(self, state: State) -> list[str]:
         """A fresh listing of a state directory; raises SpoolUnusable when it is gone."""
-        directory = self.layout.state(state)
-        try:
-            return names_in(directory)
-        except FileNotFoundError:
-            raise SpoolUnusable(
-                f"cannot list {directory}: it is gone. Make it again with `spoolq init --spool {self.root}`."
-            ) from None
-        except PermissionError:
-            raise SpoolUnusable(
-                f"cannot list {directory}: permission denied. Ask the spool's owner for read access."
-            ) from None
+        with _listing(self.layout.state(state), self.root):
+            return names_in(self.layout.state(state))
+
+    def each_name(self, state: State) -> Iterator[str]:
+        """The same, name by name, for a directory that may be deep."""
+        with _listing(self.layout.state(state), self.root):
+            yield from each_name(self.layout.state(state))
 
     def now(self) -> str:
         """This moment in ISO 8601, UTC with offset, microseconds."""
@@ -129,6 +125,20 @@ class Store:
         stamp = max(datetime.fromtimestamp(now, UTC), self._last_stamp + timedelta(microseconds=1))
         self._last_stamp = stamp
         return stamp
+
+
+@contextlib.contextmanager
+def _listing(directory: Path, root: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise SpoolUnusable(
+            f"cannot list {directory}: it is gone. Make it again with `spoolq init --spool {root}`."
+        ) from None
+    except PermissionError:
+        raise SpoolUnusable(
+            f"cannot list {directory}: permission denied. Ask the spool's owner for read access."
+        ) from None
 
 
 def _check_tree(layout: Layout) -> None:

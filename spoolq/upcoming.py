@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from spoolq.claims import Claimed, claim
 from spoolq.errors import Immovable
@@ -78,10 +78,13 @@ class Upcoming:
         if began >= self._stuck_until:
             self._stuck.clear()
             self._stuck_until = began + max(1.0, self.store.poll)
-        names = [n for n in self.store.names(State.QUEUED) if n.endswith(SUFFIX) and n not in self._stuck]
-        self._names = heapq.nsmallest(_KEEP, names)
-        if len(names) > _KEEP and not any(map(parse_queued, self._names)):  # drops stand before the first job
-            self._names = heapq.nsmallest(_KEEP, filter(parse_queued, names))
+        self._names = heapq.nsmallest(_KEEP, self._candidates())
+        if len(self._names) == _KEEP and not any(map(parse_queued, self._names)):  # drops stand before the first job
+            self._names = heapq.nsmallest(_KEEP, filter(parse_queued, self._candidates()))
         self._scanned_at = self.clock()
         self._cost = self._scanned_at - began
         return bool(self._names)
+
+    def _candidates(self) -> Iterator[str]:
+        names = self.store.each_name(State.QUEUED)
+        return (name for name in names if name.endswith(SUFFIX) and name not in self._stuck)
