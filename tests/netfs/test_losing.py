@@ -116,6 +116,7 @@ def test_what_was_cut_off_writes_nothing_when_it_is_healed(scene: Scene):
     run = shared.root / "runs" / f"{shared.get(job).run_dir.rpartition('/')[2]}"
     assert not list(run.glob("end.*")) and not list(run.glob("displaced.*"))
     assert not list((shared.root / ".tmp").iterdir())
+    wait_for(lambda: shared.events(job, "finished"), 30, "the last line of the history")
     assert [event["outcome"] for event in shared.events(job, "finished")] == ["succeeded"]
     assert not any((shared.root / "running").iterdir())
     # And its history tells who had it, who took it, and why
@@ -138,6 +139,7 @@ def test_the_job_of_a_host_without_power_is_run_again_by_another(scene: Scene):
     assert _TIMEOUT_S - 20 <= taken <= _TIMEOUT_S + 90
     info = shared.get(job)
     assert (info.status, info.attempt, info.worker) == ("completed", 2, "host-B.all")
+    wait_for(lambda: shared.events(job, "finished"), 30, "the last line of the history")
     assert len(shared.events(job, "finished")) == 1 and len(shared.places()[job]) == 1
 
 
@@ -148,6 +150,7 @@ def test_a_claim_that_a_host_without_power_had_not_begun_is_taken_over_too(scene
     info = shared.get(job)
     assert (info.status, info.attempt, info.worker) == ("completed", 2, "host-B.all")
     assert [event["event"] for event in shared.events(job)][:2] == ["adopted", "reclaimed"]
+    wait_for(lambda: shared.events(job, "finished"), 30, "the last line of the history")
     assert len(shared.events(job, "finished")) == 1
 
 

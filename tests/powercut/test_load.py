@@ -76,7 +76,8 @@ def _storm(folder, kind, when, seed) -> tuple[list[str], list[dict]]:
 
 def _hold(said: list[str], jobs: list[dict]) -> dict[str, int]:
     """What must be true of a storm; counts of what happened in it."""
-    acknowledged = dict(re.findall(r"^ACK (\S+) (\d)", "\n".join(said), re.MULTILINE))
+    # Whole lines only: several processes write to one console.
+    acknowledged = dict(re.findall(r"^ACK (\S{36}) (\d)$", "\n".join(said), re.MULTILINE))
     began = defaultdict(list)
     for job, attempt in re.findall(r"^BEGAN (\S+) (\d+)", "\n".join(said), re.MULTILINE):
         began[job].append(int(attempt))
