@@ -96,11 +96,11 @@ class Watcher:
         The runners hear the name here and not after our turn: what came under its STEM needs none.
         """
         directory, name = os.path.split(path)
-        if directory == self.drop_box and self.admission.concerns(name):
-            self.strange = True
         for child in tuple(self.children.values()):
             with contextlib.suppress(OSError):  # full: it is awake; closed: it is dead
                 child.sock.send(os.fsencode(name) + b"\0")
+        if directory == self.drop_box and self.admission.concerns(name):
+            self.strange = True
         with contextlib.suppress(OSError):  # full: we are awake
             os.write(self.waker, b"w")
 
