@@ -187,7 +187,7 @@ def test_a_huge_log_and_an_endless_line_cost_the_runner_nothing(queue: Queue):
 def test_idle_it_costs_next_to_no_processor_time(queue: Queue):
     # Given a runner with nothing to do
     queue.start()
-    wait_for(lambda: len(queue.offspring()) >= 3, what="watcher, runner and shim")
+    wait_for(lambda: len(queue.offspring()) >= 4, what="watcher, runner, shim and the child that waits")
     family = queue.offspring()
     began, before = time.monotonic(), sum(sum(p.cpu_times()[:2]) for p in family)
     # When three seconds pass
