@@ -260,7 +260,8 @@ def test_watches_that_run_out_and_come_back(queue: Queue, tmp_path: Path, what: 
     enter = ["nsenter", "-U", "--preserve-credentials", "-t", str(process.pid)]
     subprocess.run([*enter, "sh", "-c", f"echo 128 > /proc/sys/user/max_inotify_{what}"], check=True)
     wait_for(lambda: "trouble:" not in spoolq("status", "--spool", queue.path).out, what="a watch")
-    assert "watching again" in queue.said() and process.poll() is None
+    wait_for(lambda: "watching again" in queue.said(), what="its word about it")
+    assert process.poll() is None
 
 
 @pytest.mark.parametrize("name", ["queued", "running", "completed", "runs", "control", ".tmp"])
