@@ -28,7 +28,7 @@ class Proxy:
                 server = socket.create_connection(self.server)
             except OSError:  # it is being restarted; the client comes again
                 client.close()
-                time.sleep(0.3)
+                time.sleep(0.05)
                 continue
             threading.Thread(target=self._requests, args=(client, server), daemon=True).start()
             threading.Thread(target=self._replies, args=(server, client), daemon=True).start()
