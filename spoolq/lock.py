@@ -11,11 +11,14 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from spoolq.errors import LockTimeout, SpoolUnusable
 
 _POLL_S = 0.02
+#: What `one_look` has read, if anything yet; None outside of it.
+_LOOK: ContextVar[list[list[str]] | None] = ContextVar("look", default=None)
 
 
 def _open(path: Path, mode: int) -> int:
@@ -86,6 +89,26 @@ def holder(path: Path) -> str:
     return _process(pid) if pid else "a process of another host, user or container"
 
 
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """Answer all that is asked about holders inside from one read of /proc/locks, for which the kernel takes 7 ms."""
+    before = _LOOK.set([])
+    try:
+        yield
+    finally:
+        _LOOK.reset(before)
+
+
+def _rows(locks: Path) -> list[str]:
+    look = _LOOK.get()
+    if look:
+        return look[0]
+    rows = locks.read_text(encoding="ascii").splitlines()
+    if look is not None:
+        look.append(rows)
+    return rows
+
+
 def is_held(path: Path) -> bool:
     """Whether a process of this host holds the lock, without touching it."""
     return holder_pid(path) is not None
@@ -95,7 +118,7 @@ def holder_pid(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
     """The pid that took the lock. proc(5): ``1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF``, devices hexadecimal."""
     try:
         status = path.stat()
-        rows = locks.read_text(encoding="ascii").splitlines()
+        rows = _rows(locks)
     except OSError:
         return None
     mine = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"

@@ -12,7 +12,7 @@ from typing import Any
 from spoolq import control
 from spoolq.errors import SpoolUnusable
 from spoolq.jobs import describe, parse_entry
-from spoolq.lock import holder_command, is_held, lock_directory
+from spoolq.lock import holder_command, is_held, lock_directory, one_look
 from spoolq.names import is_candidate, key_names, stem_names
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
@@ -48,6 +48,7 @@ def with_progress(store: Store, record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
+@one_look()
 def status(store: Store, show: int = 10, *, ids: bool = True) -> dict[str, Any]:
     """The queue as one document; `running` and `waiting` (the first *show*) hold whole records.
 

@@ -7,7 +7,7 @@ import filelock
 import pytest
 
 from spoolq.errors import LockTimeout, SpoolUnusable
-from spoolq.lock import held, holder, is_held, lock_directory, try_lock
+from spoolq.lock import held, holder, is_held, lock_directory, one_look, try_lock
 from tests.spooltest.users import without_rights
 
 
@@ -202,3 +202,19 @@ def test_a_directory_that_may_not_be_written_says_which_were_tried(tmp_path, mon
     # When somebody else needs slot locks, Then the error names it and what to set
     assert said.startswith("SpoolUnusable: cannot make slot locks: no writable directory (/proc/spoolq-locks)")
     assert "SPOOLQ_LOCK_DIR" in said
+
+
+def test_one_look_answers_all_from_one_read(tmp_path):
+    # Given a lock that nobody holds
+    path = tmp_path / "lock"
+    path.touch()
+    with one_look():
+        assert not is_held(path)
+        # When it is taken after the first question, Then the look is still that of before
+        with held(path, 1):
+            assert not is_held(path)
+    # And the next look is a new one, as is a question without
+    with held(path, 1):
+        assert is_held(path)
+        with one_look():
+            assert is_held(path)
