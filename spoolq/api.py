@@ -34,6 +34,13 @@ class Spool:
         self.store = Store(Path(path))
 
     @classmethod
+    def of(cls, store: Store) -> Spool:
+        """A spool that is open already."""
+        spool = cls.__new__(cls)
+        spool.store = store
+        return spool
+
+    @classmethod
     def create(cls, path: str | Path, shared: str | None = None) -> Spool:
         """Make a spool (or what one lacks), private to its owner or *shared* with a group, and open it."""
         create(Path(path), shared)

@@ -107,9 +107,9 @@ def new_uuid() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def new_stem(when: datetime, priority: str = "normal") -> Stem:
-    """A fresh STEM with a random UUID4, stamped *when* (aware), at *priority*."""
-    return Stem(PRIORITIES[priority], format_stamp(when), new_uuid())
+def new_stem(when: datetime, priority: str = "normal", uuid: str | None = None) -> Stem:
+    """A fresh STEM with a random UUID4 (or *uuid*), stamped *when* (aware), at *priority*."""
+    return Stem(PRIORITIES[priority], format_stamp(when), uuid or new_uuid())
 
 
 def new_claim(host: str, slot: str) -> Claim:

@@ -16,12 +16,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spoolq.durations import format_duration
+from spoolq.masking import mask
 from spoolq.plain import block, one_line
 
 _COLOURS = {"completed": "32", "failed": "31", "cancelled": "33", "running": "36", "bold": "1", "dim": "2"}
-#: Environment names whose values nobody should read over a shoulder. Compiled when used: most verbs print no `env`.
-_SECRET = r"(?i)TOKEN|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$"
-_MASK = "***"
 #: What JSON may hold as it stands and a terminal or an editor would obey; json.dumps escapes the C0 controls.
 _OBEYED_IN_JSON = r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
@@ -34,21 +32,6 @@ def emit_json(document: Any) -> None:
 
 def _speaks_utf8() -> bool:
     return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
-
-
-def mask(value: Any) -> Any:
-    """*value* with what looks like a secret in any `env` object replaced."""
-    if isinstance(value, Mapping):
-        return {key: _mask_env(inner) if key == "env" else mask(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [mask(inner) for inner in value]
-    return value
-
-
-def _mask_env(env: Any) -> Any:
-    if not isinstance(env, Mapping):
-        return mask(env)
-    return {name: _MASK if re.search(_SECRET, str(name)) else value for name, value in env.items()}
 
 
 def line(text: str = "") -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from spoolq.durations import parse_duration
 from spoolq.errors import SettingsInvalid
 from spoolq.names import SLOT_RULE, is_slot
+from spoolq.sections import BenchmarkSection, JobqueueSection, SectionInvalid, ServerSection, read_section
 from spoolq.transitions import RetryOn
 
 Priority = Literal["urgent", "high", "normal", "low"]
@@ -62,8 +63,16 @@ class Settings:
     env: dict[str, str] = field(default_factory=dict)
     #: The operator's own recipes; see docs/recipes.md.
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: `spoolq serve`: where it listens, who may ask for what; see docs/http.md.
+    server: ServerSection = field(default_factory=ServerSection)
+    #: Remote workers and resource pools: their time limits and sweeps.
+    jobqueue: JobqueueSection = field(default_factory=JobqueueSection)
+    #: The benchmark-run dialect: which recipe `start` starts.
+    benchmark: BenchmarkSection = field(default_factory=BenchmarkSection)
 
 
+#: The tables that are classes of their own.
+_SECTIONS = {"server": ServerSection, "jobqueue": JobqueueSection, "benchmark": BenchmarkSection}
 _DURATIONS = ("settle", "poll", "lock_timeout", "heartbeat", "heartbeat_timeout", "grace", "timeout")
 _DURABILITIES = ("full", "process")
 
@@ -108,6 +117,13 @@ def _validate(data: dict[str, Any], path: Path, text: str) -> Settings:
     for key, value in data.items():
         if key not in known:
             raise _fault(path, text, key, f"there is no such setting; known are {', '.join(sorted(known))}")
+        if key in _SECTIONS:
+            try:
+                data[key] = read_section(_SECTIONS[key], value)
+            except SectionInvalid as error:
+                loc = (key, error.key) if error.key else ()
+                raise _fault(path, text, key, str(error), loc) from None
+            continue
         if key in _DURATIONS:
             try:
                 data[key] = parse_duration(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import stat
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -46,6 +47,7 @@ class Store:
         self.host = host or claim_host()
         self.clock = clock
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
+        self._stamping = allocate_lock()
 
     @cached_property
     def absolute(self) -> Layout:
@@ -122,8 +124,9 @@ class Store:
         now = self.clock()
         if server_time is not None and abs(server_time - now) > _SKEW_S:
             now = server_time
-        stamp = max(datetime.fromtimestamp(now, UTC), self._last_stamp + timedelta(microseconds=1))
-        self._last_stamp = stamp
+        with self._stamping:  # the HTTP face submits from many threads
+            stamp = max(datetime.fromtimestamp(now, UTC), self._last_stamp + timedelta(microseconds=1))
+            self._last_stamp = stamp
         return stamp
 
 

@@ -14,10 +14,11 @@ from spoolq.store import Store
 from spoolq.transitions import State
 
 
-def publish(store: Store, document: Mapping[str, Any], priority: str = "normal") -> Stem:
+def publish(store: Store, document: Mapping[str, Any], priority: str = "normal", *, uuid: str | None = None) -> Stem:
     """Put *document* (a bare request or an envelope, already validated) into ``queued/``; returns its STEM.
 
-    Raises SpoolUnusable when the spool cannot take it; then nothing was submitted.
+    *uuid* is the job's id, where the caller knows that no other job has it. Raises SpoolUnusable when the spool cannot
+    take it; then nothing was submitted.
     """
     data = dump(dict(document))
     if len(data) > MAX_BYTES:
@@ -25,7 +26,7 @@ def publish(store: Store, document: Mapping[str, Any], priority: str = "normal")
     temporary = store.layout.temporary(f"{new_uuid()}.submit")
     try:
         status = store.disk.write_new(temporary, data)
-        stem = new_stem(store.next_stamp(status.st_mtime), priority)
+        stem = new_stem(store.next_stamp(status.st_mtime), priority, uuid)
         # CRASH: before this rename there is only litter in .tmp/, which the sweep removes.
         _enqueue(store, temporary, stem)
     except OSError as error:

@@ -13,7 +13,7 @@ ROOT = Path(spoolq.__file__).parent
 
 #: Module -> layer. A module imports from its own layer and from those above it here. A new module must be listed.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "words": ("documents", "durations", "errors", "models", "names", "plain", "settings", "transitions"),
+    "words": ("documents", "durations", "errors", "masking", "models", "names", "plain", "sections", "settings", "transitions"),
     "disk": ("create", "files", "layout", "lock", "mounts"),
     "store": (
         "admit",
@@ -56,7 +56,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "watch",
         "watcher",
     ),
-    "faces": ("__init__", "__main__", "api", "cli", "demo", "render"),
+    "faces": ("__init__", "__main__", "api", "cli", "demo", "render", "server"),
 }
 ORDER = list(LAYERS)
 LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spoolq import render
+from spoolq.masking import mask
 from spoolq.render import LogFilter
 
 SGR = re.compile(rb"\x1b\[[0-9;:]*m")
@@ -221,13 +222,13 @@ class TestSecrets:
          "DB_PASS", "GPG_PASSPHRASE", "GOOGLE_CREDENTIALS", "PRIVATE_PEM", "SSH_KEY", "KEY", "HTTP_AUTH"],
     )  # fmt: skip
     def test_are_masked(self, name):
-        assert render.mask({"env": {name: "value"}}) == {"env": {name: "***"}}
+        assert mask({"env": {name: "value"}}) == {"env": {name: "***"}}
 
     @pytest.mark.parametrize(
         "name", ["PATH", "CUDA_VISIBLE_DEVICES", "KEYBOARD", "MONKEY", "PASSES", "GIT_AUTHOR_NAME"]
     )
     def test_others_are_not(self, name):
-        assert render.mask({"env": {name: "value"}}) == {"env": {name: "value"}}
+        assert mask({"env": {name: "value"}}) == {"env": {name: "value"}}
 
     def test_wherever_an_env_is(self, pipe):
         # Given a record in a list in a document
@@ -245,8 +246,8 @@ class TestSecrets:
         assert "s3cret" not in shown and "HF_TOKEN" in shown
 
     def test_an_env_that_is_no_object_is_harmless(self):
-        assert render.mask({"env": ["HF_TOKEN=x"]}) == {"env": ["HF_TOKEN=x"]}
-        assert render.mask({"env": None}) == {"env": None}
+        assert mask({"env": ["HF_TOKEN=x"]}) == {"env": ["HF_TOKEN=x"]}
+        assert mask({"env": None}) == {"env": None}
 
 
 class TestWords:

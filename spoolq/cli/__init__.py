@@ -26,7 +26,7 @@ from spoolq.errors import (
 #: The verbs in the order of `--help`; each lives in spoolq.cli.VERB as `command`.
 VERBS = (
     "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
-    "pause", "resume", "results", "prune", "doctor", "demo",
+    "pause", "resume", "results", "prune", "doctor", "demo", "serve",
 )  # fmt: skip
 
 _HELP = """The evaluation queue that is a directory tree.

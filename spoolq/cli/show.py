@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spoolq.cli.options import JobArgument, JsonOption, SpoolOption, open_spool
+from spoolq.masking import mask
 
 
 def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = False) -> None:
@@ -23,7 +24,7 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
     for title, value in (("request", record["request"]), ("result", record["result"])):
         if value:
             render.line(f"\n{render.coloured(title, 'bold')}")
-            _tree(render.mask({"env": value.get("env")} | value) if title == "request" and "env" in value else value)
+            _tree(mask({"env": value.get("env")} | value) if title == "request" and "env" in value else value)
     if record["metrics"]:
         from spoolq.results import number, rows
 

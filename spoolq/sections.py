@@ -1,0 +1,116 @@
+"""The tables of ``spoolq.toml`` for the faces: ``[server]``, ``[jobqueue]``, ``[benchmark]``. All times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from spoolq.durations import parse_duration
+
+
+class SectionInvalid(ValueError):
+    """A table holds a key that there is not, or a value that does not fit; ``key`` is the culprit, if there is one."""
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSection:
+    """What `spoolq serve` is told by ``[server]``; its options on the command line win."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    #: What a client must send as `Authorization: Bearer …`. Off loopback there must be one.
+    token: str | None = None
+    #: The same in a file that only the operator can read; its first line counts.
+    token_file: str | None = None
+    #: A token with which one may only look.
+    read_only_token: str | None = None
+    #: Names by which clients reach the server, beside those that it knows itself; a guard against DNS rebinding.
+    allowed_hosts: list[str] = field(default_factory=list)
+    #: Origins of other pages that may use the server from a browser: `https://lab.example`.
+    allowed_origins: list[str] = field(default_factory=list)
+    #: Recipes that requests over HTTP may use; None: all.
+    recipes: list[str] | None = None
+    #: Directories under which a request over HTTP may name `output_dir`; None: those of the setting `output_roots`.
+    output_roots: list[str] | None = None
+    #: Directories under which a request over HTTP may name `include_path`, or a task that is a file.
+    include_roots: list[str] = field(default_factory=list)
+    #: The largest body that is read, in bytes.
+    max_body: int = 1 << 20
+    #: Refused tokens from one address within `failure_window` after which it is refused for as long.
+    max_failures: int = 20
+    failure_window: float = 60.0
+    #: In the lmms-eval dialect the oldest ended jobs beyond this many are no longer found; None: all are.
+    max_completed_jobs: int | None = None
+    #: The Python in which `/tasks` and `/models` are looked up, and `/merge` runs; None: that of the server.
+    python: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobqueueSection:
+    """Remote workers and pools; the defaults are those of the original eval-jobqueue."""
+
+    job_heartbeat_timeout: float = 3600.0
+    resource_heartbeat_timeout: float = 1200.0
+    job_sweep_interval: float = 60.0
+    resource_sweep_interval: float = 10.0
+    #: Between two lines of statistics.
+    statistics_interval: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkSection:
+    """The benchmark-run dialect."""
+
+    #: The recipe that `POST /api/benchmark/start` starts.
+    recipe: str = "orchestrator"
+    #: From the stop signal to SIGKILL when a run is cancelled.
+    grace: float = 2.0
+
+
+Section = TypeVar("Section", ServerSection, JobqueueSection, BenchmarkSection)
+_DURATIONS = {
+    "failure_window", "job_heartbeat_timeout", "resource_heartbeat_timeout", "job_sweep_interval",
+    "resource_sweep_interval", "statistics_interval", "grace",
+}  # fmt: skip
+_TEXTS = {"host", "token", "token_file", "read_only_token", "python", "recipe"}
+_LISTS = {"allowed_hosts", "allowed_origins", "recipes", "output_roots", "include_roots"}
+
+
+def read_section(kind: type[Section], value: Any) -> Section:
+    """The table *value* as *kind*; raises SectionInvalid."""
+    if not isinstance(value, dict):
+        raise SectionInvalid("it must be a table")
+    known = [setting.name for setting in fields(kind)]
+    read = {}
+    for key, inner in value.items():
+        if key not in known:
+            raise SectionInvalid(f"there is no such setting; known are {', '.join(known)}", key)
+        read[key] = _value(key, inner)
+    return kind(**read)
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in _DURATIONS:
+        try:
+            seconds = parse_duration(value)
+        except ValueError as error:
+            raise SectionInvalid(str(error), key) from None
+        if seconds <= 0:
+            raise SectionInvalid("it must be more than 0 s", key)
+        return seconds
+    if key in _TEXTS:
+        if not isinstance(value, str) or not value:
+            raise SectionInvalid("it must be a text in quotes, and not an empty one", key)
+    elif key in _LISTS:
+        if not isinstance(value, list) or not all(isinstance(inner, str) for inner in value):
+            raise SectionInvalid("it must be a list of texts in quotes", key)
+    elif type(value) is not int or not 1 <= value <= _MOST.get(key, 1 << 40):
+        raise SectionInvalid(f"it must be a whole number from 1{f' to {_MOST[key]}' if key in _MOST else ''}", key)
+    return value
+
+
+_MOST = {"port": 65535}

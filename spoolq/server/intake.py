@@ -1,0 +1,131 @@
+"""Submitting over HTTP: what a request may name on this host, and that one key queues one job, whatever is killed.
+
+What is submitted here is the server's user's: the token is the only thing that tells strangers apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spoolq import requests
+from spoolq.documents import MAX_DEPTH, is_deeper
+from spoolq.errors import NotAllowed, RequestInvalid
+from spoolq.jobs import Entry, describe, parse_entry
+from spoolq.names import Stem
+from spoolq.requests import Job
+from spoolq.server.face import Face
+from spoolq.submit import publish
+from spoolq.transitions import State
+
+
+def check(face: Face, document: Mapping[str, Any]) -> Job:
+    """The job in *document*, if a request over HTTP may ask for it; raises RequestInvalid naming the field."""
+    if is_deeper(dict(document), MAX_DEPTH):
+        raise RequestInvalid(f"the request is nested deeper than {MAX_DEPTH} levels")
+    job = requests.accept(document, os.getuid(), face.store.settings)
+    allowed = face.options.recipes
+    if allowed is not None and job.recipe.name not in allowed:
+        raise RequestInvalid(
+            f"field `recipe`: {job.recipe.name!r} is not open to requests over HTTP; the operator may list it in "
+            "`recipes` under [server]",
+            "recipe",
+        )
+    _check_paths(face, job.request)
+    return job
+
+
+def submit(face: Face, document: Mapping[str, Any], *, key: str | None = None) -> tuple[Stem, bool]:
+    """Queue *document*; returns its STEM, and whether it is new. Once this has returned, the job survives a power cut.
+
+    With *key* the same key gives the same job, also after a crash, also by another server: the job's id is made of the
+    key, and whether it is there is looked up under the lock. Raises RequestInvalid, NotAllowed when the key was used
+    for another request, SpoolUnusable, LockTimeout.
+    """
+    job = check(face, document)
+    if key is None:
+        stem = publish(face.store, document, job.envelope.priority)
+        return stem, True
+    uuid = uuid_of(key)
+    with face.store.locked():
+        # CRASH: killed before the rename inside `publish`, there is no job of that id, and the next try makes it.
+        known = _known(face, uuid)
+        if known is None:
+            return publish(face.store, document, job.envelope.priority, uuid=uuid), True
+    _check_same(face, known, job, key)
+    return known.stem, False
+
+
+def submit_all(face: Face, documents: Sequence[Mapping[str, Any]]) -> list[Stem]:
+    """Queue several, all or none: each is checked before the first is queued."""
+    jobs = []
+    for place, document in enumerate(documents):
+        try:
+            jobs.append(check(face, document))
+        except RequestInvalid as error:
+            raise RequestInvalid(f"job {place}: {error}", f"jobs.{place}.{error.field or ''}".rstrip(".")) from None
+    pairs = zip(documents, jobs, strict=True)
+    return [publish(face.store, document, job.envelope.priority) for document, job in pairs]
+
+
+def uuid_of(key: str) -> str:
+    """The id of the job that *key* stands for: 122 bits of its SHA-256, in the form of a UUID4 (RFC 9562, 5.4)."""
+    bits = bytearray(hashlib.sha256(key.encode()).digest()[:16])
+    bits[6] = bits[6] & 0x0F | 0x40
+    bits[8] = bits[8] & 0x3F | 0x80
+    text = bits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _known(face: Face, uuid: str) -> Entry | None:
+    for _ in range(2):  # RACE: a requeue goes against the order of our listings
+        for state in State:
+            for name in face.store.names(state):
+                if uuid in name and (entry := parse_entry(state, name)):
+                    return entry
+    return None
+
+
+def _check_same(face: Face, known: Entry, job: Job, key: str) -> None:
+    record = describe(face.store, known)
+    asked = None if record is None else record["request"]
+    # A queued job's file holds what was submitted, an ended one's the request with its defaults.
+    same = asked is None or _digest(asked) == _digest(job.request) or _digest(asked) == _digest(job.envelope.request)
+    if not same:
+        raise NotAllowed(
+            f"cannot submit: the key {key[:80]!r} was used for another request, job {known.stem.uuid}. Use a new key."
+        )
+
+
+def _digest(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+def _check_paths(face: Face, request: Mapping[str, Any]) -> None:
+    """Raise RequestInvalid for a path that the operator has not opened to requests over HTTP."""
+    roots = face.options.output_roots
+    roots = face.store.settings.output_roots if roots is None else roots
+    if request.get("output_dir"):
+        _check_under("output_dir", str(request["output_dir"]), roots, "output_roots")
+    if request.get("include_path"):
+        _check_under("include_path", str(request["include_path"]), face.options.include_roots, "include_roots")
+    tasks = request.get("tasks")
+    for place, task in enumerate(tasks if isinstance(tasks, list) else []):
+        # Harnesses take a file or a folder of task definitions, which are code, where a task's name is expected.
+        if isinstance(task, str) and ("/" in task or task.endswith((".yaml", ".yml", ".py", ".json"))):
+            _check_under(f"tasks.{place}", task, face.options.include_roots, "include_roots")
+
+
+def _check_under(field: str, wanted: str, roots: Sequence[str], setting: str) -> None:
+    real = Path(os.path.realpath(wanted))
+    if Path(wanted).is_absolute() and any(real.is_relative_to(os.path.realpath(root)) for root in roots):
+        return
+    raise RequestInvalid(
+        f"field `{field}`: {wanted!r} is under no directory that is open to requests over HTTP; leave it out, or let "
+        f"the operator add one to `{setting}` under [server]",
+        field,
+    )
