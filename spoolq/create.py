@@ -41,6 +41,33 @@ SETTINGS = """\
 # [env]                      # added to every evaluation's environment
 # HF_HUB_OFFLINE = "1"
 
+# [server]                   # `spoolq serve`; see docs/http.md
+# host = "127.0.0.1"         # off loopback there must be a token
+# port = 8000
+# # token_file = "/etc/spoolq/token"   # mode 0600, one line; or token = "..." here
+# # read_only_token = "..."            # with this one may only look
+# allowed_hosts = []         # names by which clients reach it, beside localhost, its own and addresses
+# allowed_origins = []       # pages of other sites that may use it: ["https://lab.example"]
+# # recipes = ["lmms-eval"]            # what requests over HTTP may use; all by default
+# # output_roots = ["/scores"]         # where they may name output_dir; as above by default
+# include_roots = []         # where they may name include_path, or a file as a task
+# max_body = 1048576         # bytes
+# max_failures = 20          # refused tokens of one address within
+# failure_window = "1m"      # after which it is refused for as long
+# # max_completed_jobs = 100           # lmms-eval's routes find no more ended jobs than these; all by default
+# # python = "/opt/lmms/bin/python"    # where /tasks and /models are looked up; its own by default
+
+# [jobqueue]                 # remote workers and pools; see docs/workers.md
+# job_heartbeat_timeout = "1h"
+# resource_heartbeat_timeout = "20m"
+# job_sweep_interval = "1m"
+# resource_sweep_interval = "10s"
+# statistics_interval = "1m"
+
+# [benchmark]                # see docs/benchmark-run.md
+# recipe = "orchestrator"
+# grace = "2s"
+
 # [recipes.my-eval]          # see docs/recipes.md
 # command = ["{python}", "/opt/eval.py", "--model", "{model}", "--out={output}"]
 # [recipes.my-eval.parameters.model]

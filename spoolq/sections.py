@@ -24,7 +24,7 @@ class ServerSection:
     port: int = 8000
     #: What a client must send as `Authorization: Bearer …`. Off loopback there must be one.
     token: str | None = None
-    #: The same in a file that only the operator can read; its first line counts.
+    #: The same in a file that only the operator can read: its first line; a second one is `read_only_token`.
     token_file: str | None = None
     #: A token with which one may only look.
     read_only_token: str | None = None

@@ -91,6 +91,16 @@ def test_durations_are_read_in_every_form(load):
         ("output_roots = [1]", "it must be a text in quotes"),
         ("trusted = [true]", "it must be a name in quotes, or a uid"),
         ('slots = "0"', "`slots` (line 1): it must be a table"),
+        ('server = "x"', "`server` (line 1): it must be a table"),
+        ("[server]\nprot = 1", "`server.prot` (line 2): there is no such setting; known are host"),
+        ('[server]\nport = "80"', "`server.port` (line 2): it must be a whole number from 1 to 65535"),
+        ("[server]\nport = 65536", "`server.port` (line 2)"),
+        ("[server]\nmax_body = true", "`server.max_body` (line 2)"),
+        ('[server]\ntoken = ""', "`server.token` (line 2): it must be a text in quotes"),
+        ("[server]\nallowed_hosts = [1]", "it must be a list of texts"),
+        ("[jobqueue]\njob_heartbeat_timeout = 0", "`jobqueue.job_heartbeat_timeout` (line 2): it must be more than 0 s"),
+        ('[jobqueue]\njob_sweep_interval = "soon"', "`jobqueue.job_sweep_interval` (line 2)"),
+        ("[benchmark]\nrecipe = 1", "`benchmark.recipe` (line 2): it must be a text"),
     ],
 )
 def test_a_fault_names_its_key_and_its_line(load, tmp_path, text, said):
@@ -105,7 +115,7 @@ def test_a_fault_names_its_key_and_its_line(load, tmp_path, text, said):
 
 def test_every_setting_is_checked():
     # Given the settings, When those that a check knows are put together, Then none is missing
-    known = {*settings._DURATIONS, *settings._SINGLE, *settings._LISTS, *settings._TABLES}
+    known = {*settings._DURATIONS, *settings._SINGLE, *settings._LISTS, *settings._TABLES, *settings._SECTIONS}
     assert known == {field.name for field in fields(Settings)}
 
 

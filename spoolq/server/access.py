@@ -115,7 +115,7 @@ class Access:
         if not length.isdecimal() or int(length) > self.max_body:
             await _refuse(too_large, scope, receive, send)
             return
-        read, begun = 0, False
+        read = 0
 
         async def counted() -> Message:
             nonlocal read
@@ -125,17 +125,7 @@ class Access:
                 raise too_large
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except Refused as refused:
-            if begun:
-                raise
-            await _refuse(refused, scope, receive, send)
+        await self.app(scope, counted, send)
 
 
 def _shown(headers: Headers) -> str | None:
@@ -154,6 +144,6 @@ def _cookie(headers: Headers) -> str | None:
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()  # the handshake must be read before it is refused
-        await send({"type": "websocket.close", "code": 4401 if refused.status == 401 else 4403})
+        await send({"type": "websocket.close", "code": 4401 if refused.status_code == 401 else 4403})
         return
-    await JSONResponse({"detail": refused.detail}, refused.status, refused.headers)(scope, receive, send)
+    await JSONResponse({"detail": refused.detail}, refused.status_code, refused.headers)(scope, receive, send)

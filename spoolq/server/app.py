@@ -33,7 +33,7 @@ def create_app(store: Store, options: ServerSection | None = None, *, prune: boo
     """The application for one spool. Raises SpoolUnusable for a token file that cannot be read."""
     options = options or store.settings.server
     face = Face(store, options, prune)
-    tokens = tokens_of(options)
+    tokens = tokens_of(options, shared=store.shared)
     modules = [import_module(f"spoolq.server.{name}") for name in ROUTERS if find_spec(f"spoolq.server.{name}")]
 
     @contextlib.asynccontextmanager

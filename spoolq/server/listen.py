@@ -29,7 +29,7 @@ class Taken(Exception):
 
 def serve(store: Store, options: ServerSection, *, prune: bool = False) -> None:
     """Serve until SIGINT or SIGTERM; raises NotHere, Taken, SettingsInvalid."""
-    tokens = tokens_of(options)
+    tokens = tokens_of(options, shared=store.shared)
     if not is_loopback(options.host) and tokens.full is None:
         raise NotHere(
             f"cannot serve on {options.host}: it is heard by other hosts, and there is no token. Set `token_file` "
