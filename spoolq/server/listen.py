@@ -49,6 +49,7 @@ def serve(store: Store, options: ServerSection, *, prune: bool = False) -> None:
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; raises Taken."""
+    listener: socket.socket | None = None
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
@@ -57,6 +58,8 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         cause = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise Taken(f"cannot serve on {host}:{port}: {cause}. Choose another --port or --host.") from None
     return listener
