@@ -17,7 +17,7 @@ import pytest
 import typer.main
 
 from spoolq import errors
-from spoolq.cli import _HELP, VERBS, _split, build, main
+from spoolq.cli import _HELP, VERBS, _split, build, main, module_of
 from spoolq.durations import parse_duration
 from spoolq.names import PRIORITIES
 
@@ -161,7 +161,7 @@ def test_help_has_an_example_that_can_be_typed(verb):
     lines = examples(text)
     # Then it has an example, which uses it, and which is not broken into two lines
     assert lines, "there is no Example: in it"
-    assert lines == examples(import_module(f"spoolq.cli.{verb}").command.__doc__ if verb else _HELP)
+    assert lines == examples(import_module(module_of(verb)).command.__doc__ if verb else _HELP)
     calls = [call for line in lines for call in commands(line)]
     assert any(call[0] == verb for call in calls) or not verb
     # And the parser takes every call in it

@@ -37,6 +37,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "doctor",
         "environment",
         "errands",
+        "generate",
         "logs",
         "orders",
         "outcome",

@@ -135,9 +135,9 @@ def test_a_verb_imports_no_other(imported):
 
 
 _VERBS_IMPORTED = """
-from spoolq.cli import VERBS, main
+from spoolq.cli import VERBS, main, module_of
 try:
     main()
 except SystemExit:
-    print(*[verb for verb in VERBS if f"spoolq.cli.{verb}" in sys.modules])
+    print(*[verb for verb in VERBS if module_of(verb) in sys.modules])
 """

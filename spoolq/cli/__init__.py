@@ -23,10 +23,11 @@ from spoolq.errors import (
     SpoolqError,
 )
 
-#: The verbs in the order of `--help`; each lives in spoolq.cli.VERB as `command`.
+#: The verbs in the order of `--help`; `module_of` says where each lives, as `command`.
 VERBS = (
     "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
     "pause", "resume", "results", "prune", "doctor", "demo", "serve",
+    "check-results",
 )  # fmt: skip
 
 _HELP = """The evaluation queue that is a directory tree.
@@ -64,6 +65,11 @@ class _Verb(TyperCommand):
         raise typer.Exit(code)
 
 
+def module_of(verb: str) -> str:
+    """The module of a verb: `check-results` lives in spoolq.cli.check_results."""
+    return f"spoolq.cli.{verb.replace('-', '_')}"
+
+
 def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     """The application with these verbs only."""
     app = typer.Typer(
@@ -75,7 +81,7 @@ def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_version_option)
     for verb in verbs:
-        app.command(verb, cls=_Verb)(import_module(f"spoolq.cli.{verb}").command)
+        app.command(verb, cls=_Verb)(import_module(module_of(verb)).command)
     return app
 
 

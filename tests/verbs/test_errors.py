@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spoolq.cli import VERBS
+from spoolq.cli import VERBS, module_of
 from spoolq.names import format_stamp, parse_stamp
 from tests.spooltest.users import close, without_rights
 from tests.spooltest.waiting import wait_for
@@ -237,7 +237,7 @@ class TestRights:
         for module in ("api", "render", "results", "prune", "waiting", "status", "watcher", "logs", "create"):
             importlib.import_module(f"spoolq.{module}")  # who has stepped down may not read them any more
         for verb in VERBS:
-            importlib.import_module(f"spoolq.cli.{verb}")
+            importlib.import_module(module_of(verb))
 
         def ran() -> str:
             os.chdir("/")
