@@ -41,7 +41,8 @@ class Attempt:
     """A claimed, valid job on its way through a run.
 
     *origin* is the nonce that the attempt began under (adoption gives the claim another), *since* its beginning in
-    POSIX seconds of the file server, *claimed* the moment before its claim on this host's monotonic clock.
+    POSIX seconds of the file server, *claimed* the moment before its claim on this host's monotonic clock. *worker* is
+    the name of a remote worker, None for a runner.
     """
 
     running: Running
@@ -50,6 +51,7 @@ class Attempt:
     number: int
     since: float
     claimed: float = float("inf")
+    worker: str | None = None
 
     @property
     def short(self) -> str:
@@ -234,8 +236,8 @@ def write_verdict(store: Store, attempt: Attempt, verdict: Verdict, started_at: 
         "result": verdict.result,
         "error": None if verdict.error is None else block(verdict.error),
         "submitted_by": attempt.job.submitted_by,
-        "attempt": attempt.number,
-        "worker": running.claim.worker,
+        "attempt": attempt.number + (attempt.job.envelope.attempts_before or 0),
+        "worker": attempt.worker or running.claim.worker,
         "claim": str(running.claim),
         "outcome": verdict.outcome,
         "metrics": verdict.metrics,

@@ -26,7 +26,7 @@ from spoolq.transitions import State
 from spoolq.trust import submitter
 
 #: The policy of an envelope, kept in the record so that a record is a valid envelope.
-POLICY = ("timeout", "grace", "max_attempts", "retry_on")
+POLICY = ("timeout", "grace", "max_attempts", "retry_on", "resource_type", "external_id", "attempts_before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,18 @@ def as_queued(store: Store, path: Path, stem: Stem) -> dict[str, Any] | None:
         return {**record, "error": f"cannot read the job's file: {error.strerror}"}
     past = history.events(store, stem.key)
     record["attempt"] = history.attempts(past)
-    return {**record, **_request(store, data, status.st_uid)}
+    return _counted({**record, **_request(store, data, status.st_uid)})
 
 
 def just_submitted(store: Store, stem: Stem, document: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a job that we have just published. Nothing is read back: its place would cost a listing."""
-    return {**blank(store, State.QUEUED, stem), **_of_document(store, document, os.getuid())}
+    return _counted({**blank(store, State.QUEUED, stem), **_of_document(store, document, os.getuid())})
+
+
+def _counted(record: dict[str, Any]) -> dict[str, Any]:
+    """*record* with the attempts that an older queue had counted among its own."""
+    record["attempt"] += record["attempts_before"] or 0
+    return record
 
 
 def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
@@ -127,15 +133,17 @@ def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
         return {**record, "error": f"cannot read the job's file: {error.strerror}"}
     past = history.events(store, entry.stem.key)
     nonce = running.claim.nonce
-    started = history.last(past, "started", history.origin(past, nonce))
+    first = history.origin(past, nonce)
+    # A remote worker begins when it claims, and is known by its own name.
+    started = history.last(past, "claimed" if running.claim.is_workers else "started", first)
     record.update(
-        worker=running.claim.worker,
+        worker=str(started.get("worker")) if started and running.claim.is_workers else running.claim.worker,
         claim=str(running.claim),
         attempt=history.attempts(past, nonce),
         started_at=started["at"] if started else None,
         heartbeat_at=heartbeat_at(store, running),
     )
-    return {**record, **_request(store, data, status.st_uid)}
+    return _counted({**record, **_request(store, data, status.st_uid)})
 
 
 def _terminal(store: Store, entry: Entry) -> dict[str, Any] | None:
@@ -213,10 +221,12 @@ def _of_document(store: Store, document: Mapping[str, Any], uid: int) -> dict[st
     for key in ("timeout", "grace"):
         with contextlib.suppress(ValueError):
             known[key] = None if document.get(key) is None else parse_duration(document[key])
-    if isinstance(document.get("recipe"), str):
-        known["recipe"] = document["recipe"]
-    if isinstance(document.get("max_attempts"), int) and not isinstance(document["max_attempts"], bool):
-        known["max_attempts"] = document["max_attempts"]
+    for key in ("recipe", "resource_type", "external_id"):
+        if isinstance(document.get(key), str):
+            known[key] = document[key]
+    for key in ("max_attempts", "attempts_before"):
+        if isinstance(document.get(key), int) and not isinstance(document[key], bool):
+            known[key] = document[key]
     outcomes = document.get("retry_on")
     if isinstance(outcomes, list) and all(isinstance(outcome, str) for outcome in outcomes):
         known["retry_on"] = outcomes

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spoolq.durations import parse_duration
 from spoolq.errors import RequestInvalid
+from spoolq.names import RESOURCE_TYPE
 from spoolq.settings import Priority
 from spoolq.transitions import RetryOn, State
 
@@ -33,6 +34,16 @@ _FAULTS = 10
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be printable characters, without line breaks")
+    return text
+
+
+#: A kind of resource, which is also the name of its pool.
+ResourceType = Annotated[str, Field(pattern=f"^{RESOURCE_TYPE}$")]
+
+
 class Envelope(BaseModel):
     """A request with its policy, as it is submitted. None means: the recipe's or the spool's setting."""
 
@@ -47,6 +58,12 @@ class Envelope(BaseModel):
     grace: Seconds | None = None
     max_attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     retry_on: list[RetryOn] | None = None
+    #: Makes it the job of a remote worker, who needs a resource of that type; no runner of ours touches it.
+    resource_type: ResourceType | None = None
+    #: The id by which the eval-jobqueue dialect knows the job; None: its own.
+    external_id: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)] | None = None
+    #: Attempts that an older queue had counted; shown, and not held against `max_attempts`.
+    attempts_before: Annotated[int, Field(ge=0, le=10**9)] | None = None
 
 
 class Progress(BaseModel):
@@ -78,6 +95,9 @@ class JobInfo(BaseModel):
     grace: float | None = None
     max_attempts: int | None = None
     retry_on: list[str] | None = None
+    resource_type: str | None = None
+    external_id: str | None = None
+    attempts_before: int | None = None
     submitted_by: int | None = None
     attempt: int = 0
     worker: str | None = None

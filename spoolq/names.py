@@ -33,8 +33,10 @@ _STEM_RE = re.compile(rf"((?:[019]-)?)({_STAMP})-({_UUID})")
 #: strftime form of the stamp in a KEY; microseconds, UTC.
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 SUFFIX = ".json"
-#: Slots in the claims of whoever rejects a drop, cancels a queued job, or takes over from a dead host.
-ADMIT_SLOT, CANCEL_SLOT, SWEEP_SLOT = RESERVED_SLOTS = ("admit", "cancel", "sweep")
+#: Slots in the claims of whoever rejects a drop, cancels a queued job, or takes over from a dead host, and of workers.
+ADMIT_SLOT, CANCEL_SLOT, SWEEP_SLOT, WORKER_SLOT = RESERVED_SLOTS = ("admit", "cancel", "sweep", "worker")
+#: A type of resources, which is the name of their folder too.
+RESOURCE_TYPE = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 #: What `is_slot` asks for, in words.
 SLOT_RULE = f"a slot's name is 1 to 32 of a-z, 0-9, _ and -, and none of {', '.join(RESERVED_SLOTS)}"
 
@@ -80,6 +82,11 @@ class Claim:
     def worker(self) -> str:
         """``HOST.SLOT``: the claimant without the nonce."""
         return f"{self.host}.{self.slot}"
+
+    @property
+    def is_workers(self) -> bool:
+        """Whether a remote worker made it: no process of ours stands behind it."""
+        return self.slot == WORKER_SLOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +194,13 @@ def claim_host(hostname: str | None = None) -> str:
     """This host's name in the form that a CLAIM can carry: letters, digits, dots and dashes."""
     cleaned = re.sub(r"[^A-Za-z0-9.-]", "-", hostname or os.uname().nodename).strip(".-")
     return cleaned[:64] or "localhost"
+
+
+def worker_host(worker: str) -> str:
+    """What stands for HOST in the claim of a remote worker: as much of its id as a CLAIM can carry."""
+    return claim_host(worker or "-")
+
+
+def is_resource_type(text: str) -> bool:
+    """Whether *text* can be a type of resources."""
+    return re.fullmatch(RESOURCE_TYPE, text) is not None

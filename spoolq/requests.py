@@ -37,7 +37,15 @@ class Job:
             "grace": asked.grace,
             "max_attempts": self.max_attempts,
             "retry_on": list(asked.retry_on) if asked.retry_on is not None else None,
+            "resource_type": asked.resource_type,
+            "external_id": asked.external_id,
+            "attempts_before": asked.attempts_before,
         }
+
+    @property
+    def is_workers(self) -> bool:
+        """Whether a remote worker runs it, and no runner of ours."""
+        return self.envelope.resource_type is not None
 
 
 def read(data: bytes, uid: int, settings: Settings) -> Job:
@@ -54,7 +62,7 @@ def read(data: bytes, uid: int, settings: Settings) -> Job:
 def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
     """The job in a parsed document; raises RequestInvalid."""
     envelope = parse_envelope(document)
-    name = recipes.choose(envelope.request, envelope.recipe, settings)
+    name = _recipe_of(envelope, settings)
     asker = trust.submitter(document, uid, settings)
     trust.check(settings, asker, name)
     trust.check_priority(settings, uid, envelope.priority)  # the file's owner: a retried record is ours, level and all
@@ -72,10 +80,27 @@ def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
     )
 
 
+def _recipe_of(envelope: Envelope, settings: Settings) -> str:
+    """The recipe's name; a resource_type and the recipe `worker` stand or fall together."""
+    if envelope.resource_type is not None:
+        if envelope.recipe not in (None, recipes.WORKER):
+            raise RequestInvalid(
+                "field `recipe`: a job with a `resource_type` is a remote worker's; leave one of the two out", "recipe"
+            )
+        return recipes.WORKER
+    name = recipes.choose(envelope.request, envelope.recipe, settings)
+    if name == recipes.WORKER and name not in settings.recipes:
+        raise RequestInvalid(
+            "field `resource_type`: a remote worker's job says which type of resources it needs; add it",
+            "resource_type",
+        )
+    return name
+
+
 def _checked(name: str, envelope: Envelope, settings: Settings) -> tuple[recipes.Recipe, dict[str, Any]]:
     """The recipe and the request with its defaults. A recipe that is itself broken fails its jobs, not the queue."""
     try:
-        recipe = recipes.find(name, settings)
+        recipe = recipes.workers(settings) if envelope.resource_type is not None else recipes.find(name, settings)
         return recipe, recipe.check(envelope.request)
     except RequestInvalid:
         raise

@@ -41,7 +41,7 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_texts, inner, max_size=5),
     max_leaves=25,
 )
-_recipes = st.sampled_from(["command", "lm-eval", "lmms-eval", "own", "none", "../x"])
+_recipes = st.sampled_from(["command", "lm-eval", "lmms-eval", "own", "worker", "none", "../x"])
 _request = st.fixed_dictionaries(
     {},
     optional={
@@ -57,6 +57,8 @@ _envelope = st.fixed_dictionaries(
     optional={
         "recipe": _recipes | _values,
         **dict.fromkeys(("priority", "timeout", "grace", "max_attempts", "retry_on"), _values),
+        **dict.fromkeys(("external_id", "attempts_before"), _values),
+        "resource_type": st.sampled_from(["a_1", ".", ""]) | _values,
         **dict.fromkeys(("job_id", "outcome", "status", "submitted_by", "claim"), _values),
     },
 )

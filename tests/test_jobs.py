@@ -13,7 +13,7 @@ from spoolq.jobs import Entry, describe, finals, owner_of, parse_entry, read_fin
 from spoolq.models import JobInfo
 from spoolq.names import new_stem, parse_stamp
 from spoolq.transitions import State
-from tests.spooltest.jobs import claimed, ended, opened, submitted
+from tests.spooltest.jobs import claimed, conclude_as, ended, opened, retried, submitted
 from tests.spooltest.trees import record_of
 
 
@@ -52,6 +52,7 @@ def test_a_duration_is_shown_in_seconds_however_it_was_written(store, text):
     [
         *({"timeout": "soon"}, {"timeout": []}, {"grace": {}}, {"max_attempts": "many"}, {"max_attempts": 1.5}),
         *({"retry_on": "lost"}, {"retry_on": [1]}, {"recipe": 7}, {"colour": "blue"}),
+        *({"resource_type": 1}, {"external_id": []}, {"attempts_before": True}, {"attempts_before": "2"}),
     ],
 )
 def test_a_policy_that_is_none_does_not_keep_the_others_from_being_shown(store, policy):
@@ -61,6 +62,20 @@ def test_a_policy_that_is_none_does_not_keep_the_others_from_being_shown(store, 
     assert shown(store, stem)["request"] == {"command": ["true"]}
     claimed(store, stem)
     assert shown(store, stem)["request"] == {"command": ["true"]}
+
+
+def test_attempts_of_an_older_queue_are_added(store):
+    # Given a job that had three attempts elsewhere
+    stem = submitted(store, attempts_before=3, external_id="7")
+    # When it is described before, in and after its first attempt here, Then they are counted
+    assert (shown(store, stem)["attempt"], shown(store, stem)["external_id"]) == (3, "7")
+    attempt = opened(store, claimed(store, stem))
+    assert shown(store, stem)["attempt"] == 4
+    conclude_as(store, attempt, "exit")
+    record = shown(store, stem)
+    assert (record["attempt"], record["attempts_before"], record["external_id"]) == (4, 3, "7")
+    # And when it is retried, Then the record that stands in the queue says so too
+    assert shown(store, retried(store, find(store, stem.uuid)))["attempt"] == 4
 
 
 def test_a_bare_request_is_all_request(store):

@@ -54,6 +54,17 @@ def test_an_envelope_carries_policy_in_the_forms_that_people_write():
         ({"retry_on": "lost"}, "retry_on"),
         ({"retry_on": ["succeeded"]}, "retry_on"),
         ({"recipe": 1}, "recipe"),
+        ({"resource_type": ""}, "resource_type"),
+        ({"resource_type": "../a"}, "resource_type"),
+        ({"resource_type": ".a"}, "resource_type"),
+        ({"resource_type": "a" * 65}, "resource_type"),
+        ({"resource_type": "a\n"}, "resource_type"),
+        ({"external_id": ""}, "external_id"),
+        ({"external_id": "x" * 201}, "external_id"),
+        ({"external_id": "a\nb"}, "external_id"),
+        ({"external_id": 7}, "external_id"),
+        ({"attempts_before": -1}, "attempts_before"),
+        ({"attempts_before": "some"}, "attempts_before"),
     ],
 )
 def test_a_wrong_policy_is_refused_by_the_name_of_its_field(policy, field):
@@ -69,6 +80,14 @@ def test_an_unknown_field_is_told_which_ones_there_are():
     # Given a misspelt field, When the envelope is parsed, Then the error lists the right ones
     with pytest.raises(RequestInvalid, match=r"known are request, recipe, priority, timeout"):
         parse_envelope({"request": {}, "priorty": "high"})
+
+
+def test_a_workers_job_says_what_it_needs_and_who_it_was():
+    # Given an envelope for a remote worker, When it is parsed, Then it has the type, the id and the attempts of before
+    envelope = parse_envelope(
+        {"request": {"task": "t"}, "resource_type": "team_a.b-1", "external_id": "3 a/é", "attempts_before": 2}
+    )
+    assert (envelope.resource_type, envelope.external_id, envelope.attempts_before) == ("team_a.b-1", "3 a/é", 2)
 
 
 @pytest.mark.parametrize("request_", [None, [], "x", 1])

@@ -21,7 +21,10 @@ BUILT_IN = {
     "command": "spoolq.recipes.command",
     "lm-eval": "spoolq.recipes.lm_eval",
     "lmms-eval": "spoolq.recipes.lmms_eval",
+    "worker": "spoolq.recipes.worker",
 }
+#: The recipe of every job that has a resource_type.
+WORKER = "worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,14 @@ def find(name: str, settings: Settings) -> Recipe:
     raise RequestInvalid(
         f"field `recipe`: there is no recipe {name!r}; known are {', '.join(known(settings))}", "recipe"
     )
+
+
+def workers(settings: Settings) -> Recipe:
+    """The recipe of remote workers' jobs, whatever the operator may call his own."""
+    from importlib import import_module
+
+    recipe: Recipe = import_module(BUILT_IN[WORKER]).make(settings)
+    return recipe
 
 
 def known(settings: Settings) -> list[str]:
