@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 from collections.abc import Mapping
@@ -23,8 +24,11 @@ _TAIL_BYTES = 8192
 _WORK = ("Running ", "Model Responding")
 
 
-def progress_of(log: Path) -> dict[str, Any] | None:
-    """What the newest progress bar in the log's tail says; None without one. For display only."""
+def progress_of(log: Path, recipe: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """How far the evaluation is, by the log's tail; None when it does not say. For display only.
+
+    *recipe* is the operator's table of the job's recipe, if it is one of theirs: it may say what such lines look like.
+    """
     try:
         fd = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -36,15 +40,27 @@ def progress_of(log: Path) -> dict[str, Any] | None:
         return None
     finally:
         os.close(fd)
-    from spoolq.recipes.progress import newest  # only where something runs
+    return _read_progress(data.decode("utf-8", "replace"), recipe or {})
 
-    return newest(data.decode("utf-8", "replace"), _WORK)
+
+def _read_progress(tail: str, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+    from spoolq.recipes.progress import newest  # only where something runs
+    from spoolq.recipes.progress_line import ProgressLine
+
+    form, work = recipe.get("progress"), recipe.get("work")
+    if isinstance(form, str):
+        with contextlib.suppress(ValueError):  # no job of a wrong table starts; this one did before it was changed
+            if found := ProgressLine(form).newest(tail):
+                return found
+    stages = tuple(stage for stage in work if isinstance(stage, str)) if isinstance(work, list) else ()
+    return newest(tail, stages or _WORK)
 
 
 def with_progress(store: Store, record: dict[str, Any]) -> dict[str, Any]:
     """A running job's record with its progress; any other record as it is."""
     if record["status"] == State.RUNNING.value and record["log"]:
-        record["progress"] = progress_of(store.root / record["log"])
+        table = store.settings.recipes.get(record["recipe"] or "")
+        record["progress"] = progress_of(store.root / record["log"], table)
     return record
 
 
@@ -89,11 +105,12 @@ def _waiting(store: Store, names: list[str], paused: Mapping[str, Any] | None, r
         record = describe(store, entry) if entry else None
         if record:
             record["position_in_queue"] = position
-            found.append({**record, "reason": record["error"] or _reason(store, position, paused, running)})
+            found.append({**record, "reason": record["error"] or reason(store, position, paused, running)})
     return found
 
 
-def _reason(store: Store, position: int, paused: Mapping[str, Any] | None, running: int) -> str:
+def reason(store: Store, position: int, paused: Mapping[str, Any] | None, running: int) -> str:
+    """Why the job at *position* waits; *paused* is what is known of the pause, *running* how many jobs run."""
     if paused is not None:
         why = paused.get("reason")
         return f"the queue is paused{f': {why}' if why else ''}"

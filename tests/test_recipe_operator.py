@@ -72,6 +72,15 @@ def test_settings_lead_to_the_recipe():
     assert recipe.progress(bar)["stage"] == "Evaluating x"
 
 
+def test_lines_of_the_form_that_progress_describes_are_read_before_bars():
+    # Given a recipe that says what its lines look like, and a log with such a line and a newer bar
+    recipe = make(progress="step={stage} ({current}/{total})")
+    log = "step=scoring (3/12)\n\rEvaluating x:  50%|█ | 1/2 [00:01<00:01, 1it/s]"
+    # When the progress is read, Then the line counts; without any, the bars do
+    assert recipe.progress(log) == {"stage": "scoring", "percent": 25, "done": "3", "total": "12"}
+    assert recipe.progress(log.partition("\n")[2])["stage"] == "Evaluating x"
+
+
 def test_defaults_are_filled_in_and_checking_again_changes_nothing():
     # Given what is required and nothing else
     checked = make().check({"model": "org/m", "limit": None})
@@ -181,6 +190,9 @@ def test_a_float_is_a_finite_number(value):
         ({"results": None, "metrics": None}, "require", "name that file with `results`"),
         ({"stop_signal": "SIGKILL"}, "stop_signal", "SIGTERM"),
         ({"grace": "soon"}, "grace", "no duration"),
+        ({"progress": "{current} of {total}"}, "progress", "must begin with text"),
+        ({"progress": "done: {currant}"}, "progress", "no placeholder {currant}"),
+        ({"progress": ""}, "progress", "needs {percent}"),
         ({"grace": [1]}, "grace", "no duration"),
         ({"parameters": {"output": {"type": "str"}}}, "parameters.output", "filled by spoolq"),
         ({"parameters": {"a-b": {"type": "str"}}}, "parameters.a-b", "no name"),

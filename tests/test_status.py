@@ -4,7 +4,8 @@ from spoolq import control
 from spoolq.claims import claim
 from spoolq.lock import lock_directory, try_lock
 from spoolq.models import JobInfo
-from spoolq.status import progress_of, status
+from spoolq.settings import Settings
+from spoolq.status import progress_of, status, with_progress
 from spoolq.submit import publish
 
 
@@ -62,6 +63,20 @@ def test_progress_is_read_from_the_end_of_a_large_log(tmp_path):
     log.write_bytes(b"x" * 5_000_000 + b"\rRunning requests:  40%|####      | 4/10 [00:01<00:02, 2.00it/s]")
     assert progress_of(log)["percent"] == 40
     assert progress_of(tmp_path / "missing") is None
+
+
+def test_progress_is_read_as_the_jobs_recipe_says(store):
+    # Given a running job of an operator's recipe that describes its lines, and one of a recipe that names its bars
+    bars = "\rWriting: 90%|#| 9/10 [00:01<00:02]"
+    log = f"\rMine: 10%|#| 1/10 [00:01<00:02]{bars}\nstep 3 of 4\n"
+    recipes = {"lab": {"command": ["x"], "progress": "step {current} of {total}"}, "mine": {"work": ["Mine"]}}
+    store.settings = Settings(recipes={**recipes, "broken": {"progress": "{", "work": 3}})
+    path = store.root / "log.txt"
+    path.write_text(log)
+    # When their records are shown, Then each is read its own way, and a table that is wrong now is passed over
+    for recipe, percent in (("lab", 75), ("mine", 10), ("broken", 90), (None, 90)):
+        record = {"status": "running", "recipe": recipe, "log": "log.txt"}
+        assert with_progress(store, record)["progress"]["percent"] == percent
 
 
 def test_the_ids_can_be_left_out_and_all_else_stays(store):

@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spoolq.durations import parse_duration
 from spoolq.errors import RequestInvalid, SettingsInvalid
 from spoolq.recipes import Findings, Place, Plan
+from spoolq.recipes.element import RESERVED
 from spoolq.recipes.launcher import refuse_unknown
 from spoolq.recipes.metrics import read_metrics
 from spoolq.recipes.parameters import Parameter
 from spoolq.recipes.progress import newest
-from spoolq.recipes.template import RESERVED, Template
+from spoolq.recipes.progress_line import ProgressLine
+from spoolq.recipes.template import Template
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
@@ -32,6 +34,11 @@ def _duration(value: Any) -> float:
     if not isinstance(value, str | int | float):
         raise ValueError("is no duration; write 90, 15m, 2h30m or 7d")
     return parse_duration(value)
+
+
+def _progress_form(text: str) -> str:
+    ProgressLine(text)
+    return text
 
 
 class Table(BaseModel):
@@ -54,6 +61,8 @@ class Table(BaseModel):
     grace: Annotated[float, BeforeValidator(_duration)] | None = None
     #: How the stages of a progress bar begin that are the evaluation itself.
     work: list[Annotated[str, Field(min_length=1)]] = []
+    #: The form of the lines by which the evaluation says how far it is; see `recipes.progress_line`.
+    progress: Annotated[str, AfterValidator(_progress_form)] | None = None
     parameters: dict[str, Parameter] = {}
 
 
@@ -66,6 +75,7 @@ class OperatorRecipe:
         self.grace = table.grace
         self._table = table
         self._template = template
+        self._line = ProgressLine(table.progress) if table.progress is not None else None
 
     @classmethod
     def from_settings(cls, name: str, table: Mapping[str, Any]) -> OperatorRecipe:
@@ -124,8 +134,9 @@ class OperatorRecipe:
         return read_metrics(output, table.results, since, at=table.metrics, require=table.require)
 
     def progress(self, tail: str) -> dict[str, Any] | None:
-        """The newest bar of tqdm's form whose stage begins as `work` says, else the newest bar."""
-        return newest(tail, tuple(self._table.work))
+        """The newest line of the form in `progress`; without one, the newest bar whose stage begins as `work` says."""
+        found = self._line.newest(tail) if self._line is not None else None
+        return found or newest(tail, tuple(self._table.work))
 
 
 def _wrong(name: str, key: str, cause: str) -> SettingsInvalid:

@@ -26,12 +26,24 @@ def newest(tail: str, work: tuple[str, ...] = ()) -> dict[str, Any] | None:
     writing files is not the evaluation. *tail* may begin and end in the middle of a bar or of an escape sequence.
     """
     newest_of_any: dict[str, Any] | None = None
-    for line in reversed(_ESCAPE.sub("", tail[-_TAIL:]).replace("\r", "\n").split("\n")):
+    for line in reversed(printable_lines(tail)):
         for found in _in_line(line)[::-1]:
             if not work or found["stage"].startswith(work):
                 return found
             newest_of_any = newest_of_any or found
     return newest_of_any
+
+
+def printable_lines(tail: str) -> list[str]:
+    """The last lines of *tail* without escape sequences; what a carriage return overwrote is a line of its own."""
+    return _ESCAPE.sub("", tail[-_TAIL:]).replace("\r", "\n").split("\n")
+
+
+def reported(stage: str, percent: int, done: str | None, total: str | None) -> dict[str, Any]:
+    """Progress as a record shows it: *stage* printable and cut, *percent* within 0 to 100."""
+    shown = "".join(letter for letter in stage[-_STAGE:] if letter.isprintable())
+    stage = shown.strip().removesuffix(":").rstrip()
+    return {"stage": stage, "percent": max(0, min(percent, 100)), "done": done, "total": total}
 
 
 def _in_line(line: str) -> list[dict[str, Any]]:
@@ -49,10 +61,8 @@ def _in_line(line: str) -> list[dict[str, Any]]:
 
 
 def _progress(stage: str, percent: int, done: str, total: str) -> dict[str, Any]:
-    shown = "".join(letter for letter in stage[-_STAGE:] if letter.isprintable())
     if done.isdecimal() and total.isdecimal() and int(total):
         # The tail may begin in the middle of the number: 6% that was 76%.
         counted = 100 * int(done) // int(total)
         percent = percent if abs(percent - counted) <= 1 else counted
-    stage = shown.strip().removesuffix(":").rstrip()
-    return {"stage": stage, "percent": min(percent, 100), "done": done, "total": total}
+    return reported(stage, percent, done, total)
