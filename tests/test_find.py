@@ -1,6 +1,7 @@
 """Finding jobs: by id, by its beginning, `last`, KEY or dropped name; and what stands before them."""
 
 import os
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,7 +9,7 @@ from spoolq import requests
 from spoolq.admit import Admission
 from spoolq.errors import JobAmbiguous, JobNotFound, NotAllowed
 from spoolq.find import count_before, entries, find, newest, position
-from spoolq.names import Stem, new_stem, parse_stamp
+from spoolq.names import Stem, format_stamp, new_stem, parse_stamp
 from spoolq.people import retry
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -136,13 +137,13 @@ def test_a_dropped_name_that_looks_like_the_beginning_of_an_id(store, name):
 
 
 def test_a_dropped_name_never_answers_for_another_jobs_id(store):
-    # Given a dropped file `1b.json`, and another job whose id begins with 1b
-    other = put(store, ONE)
-    admit(store, "1b.json")
+    # Given a dropped file `1b4e28ba.json`, and another job, queued just now, whose id begins so
+    other = put(store, ONE, format_stamp(datetime.now(UTC)))
+    admit(store, "1b4e28ba.json")
     # When the file is named, with its ending, Then it is not the other one
-    assert find(store, "1b.json").stem != other
+    assert find(store, "1b4e28ba.json").stem != other
     # and the bare digits are the id
-    assert find(store, "1b").stem == other
+    assert find(store, "1b4e28ba").stem == other
 
 
 def test_a_pruned_jobs_dropped_name_is_gone(store):
