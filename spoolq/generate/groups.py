@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spoolq.documents import parse_object
-from spoolq.errors import RequestInvalid
-from spoolq.generate.refusals import Refused
+from spoolq.generate.refusals import Refused, read_object
 
-#: The largest file of resources that is read, in bytes.
-MAX_BYTES = 64 << 20
 #: The tasks that a resource names under a key, sorted; None without it: no restriction.
 _Tasks = tuple[str, ...] | None
 
@@ -38,11 +34,7 @@ def read_groups(path: Path) -> list[Group]:
     Raises Refused, with the place, for a file that is not ``{slug: [resource, …]}``, a team named twice included, and
     OSError.
     """
-    try:
-        raw = parse_object(path.read_bytes(), str(path), limit=MAX_BYTES)
-    except RequestInvalid as error:
-        raise Refused(f"{error}. Mend that file.") from None
-    return [group for team, resources in raw.items() for group in _of_team(path, team, resources)]
+    return [group for team, resources in read_object(path).items() for group in _of_team(path, team, resources)]
 
 
 def _of_team(path: Path, team: str, resources: Any) -> Iterable[Group]:

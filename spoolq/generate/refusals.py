@@ -34,15 +34,23 @@ def telling(move: str) -> Iterator[None]:
 def read_object(path: Path, step: str = "Mend that file.") -> dict[str, Any]:
     """The JSON object in a file, NaN and Infinity allowed, as other programs write them.
 
-    Raises Refused, with the next *step*, and OSError.
+    Raises Refused, with the next *step*, also for a key that stands twice in one object, and OSError.
     """
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        document = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         cause = error if isinstance(error, ValueError) else "it is nested too deep"
         raise Refused(f"{path} is no valid JSON: {cause}. {step}") from None
     if not isinstance(document, dict):
         raise Refused(f"{path} holds no JSON object. {step}")
+    return document
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    for key, _ in pairs if len(document) != len(pairs) else ():
+        if sum(key == other for other, _ in pairs) > 1:
+            raise ValueError(f"the key {key!r} stands twice in one object")
     return document
 
 
