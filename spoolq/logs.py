@@ -30,7 +30,7 @@ def read_tail(log: Path, lines: int | None) -> Iterator[bytes]:
     except FileNotFoundError:
         return
     try:
-        offset = _offset_of(fd, lines) if lines is not None else 0
+        offset = offset_of(fd, lines) if lines is not None else 0
         while chunk := os.pread(fd, _CHUNK, offset):
             offset += len(chunk)
             yield chunk
@@ -38,7 +38,7 @@ def read_tail(log: Path, lines: int | None) -> Iterator[bytes]:
         os.close(fd)
 
 
-def _offset_of(fd: int, lines: int) -> int:
+def offset_of(fd: int, lines: int) -> int:
     """Where the last *lines* lines begin, read backwards, so a huge log costs nothing."""
     end = os.fstat(fd).st_size
     if lines <= 0:
@@ -79,7 +79,7 @@ def follow(
             if fd < 0:
                 fd = _open(log)
                 if fd >= 0 and lines is not None:
-                    offset, lines = _offset_of(fd, lines), None
+                    offset, lines = offset_of(fd, lines), None
             while fd >= 0 and (chunk := os.pread(fd, _CHUNK, offset)):
                 offset += len(chunk)
                 yield chunk

@@ -17,6 +17,7 @@ from spoolq.server import faults
 from spoolq.server.access import Access, Tokens
 from spoolq.server.face import Face
 from spoolq.server.failures import Failures
+from spoolq.server.headers import Headers
 from spoolq.server.hosts import Hosts
 from spoolq.server.tokens import tokens_of
 from spoolq.store import Store
@@ -67,3 +68,4 @@ def _guard(app: FastAPI, options: ServerSection, tokens: Tokens) -> None:
         app.add_middleware(
             CORSMiddleware, allow_origins=options.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
+    app.add_middleware(Headers)

@@ -5,6 +5,7 @@ What is submitted here is the server's user's: the token is the only thing that 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 from spoolq import requests
 from spoolq.documents import MAX_DEPTH, is_deeper
-from spoolq.errors import NotAllowed, RequestInvalid
+from spoolq.errors import NotAllowed, RequestInvalid, SpoolqError
 from spoolq.jobs import Entry, describe, parse_entry
 from spoolq.names import Stem
 from spoolq.requests import Job
@@ -46,10 +47,35 @@ def submit(face: Face, document: Mapping[str, Any], *, key: str | None = None) -
     key, and whether it is there is looked up under the lock. Raises RequestInvalid, NotAllowed when the key was used
     for another request, SpoolUnusable, LockTimeout.
     """
-    job = check(face, document)
+    return _put(face, document, check(face, document), key)
+
+
+def submit_all(
+    face: Face, documents: Sequence[Mapping[str, Any]], *, key: str | None = None
+) -> list[tuple[Stem, bool]]:
+    """Queue several, all or none: each is checked before the first is queued. The rest as `submit`, for each.
+
+    CRASH: killed between two of them, those before are queued. Sent again with the same *key*, they are found.
+    """
+    jobs = []
+    for place, document in enumerate(documents):
+        try:
+            jobs.append(check(face, document))
+        except RequestInvalid as error:
+            raise RequestInvalid(f"job {place}: {error}", f"jobs.{place}.{error.field or ''}".rstrip(".")) from None
+    queued: list[tuple[Stem, bool]] = []
+    try:
+        for place, (document, job) in enumerate(zip(documents, jobs, strict=True)):
+            queued.append(_put(face, document, job, None if key is None else f"{key}\0{place}"))
+    except SpoolqError:
+        _withdraw(face, [stem for stem, new in queued if new])
+        raise
+    return queued
+
+
+def _put(face: Face, document: Mapping[str, Any], job: Job, key: str | None) -> tuple[Stem, bool]:
     if key is None:
-        stem = publish(face.store, document, job.envelope.priority)
-        return stem, True
+        return publish(face.store, document, job.envelope.priority), True
     uuid = uuid_of(key)
     with face.store.locked():
         # CRASH: killed before the rename inside `publish`, there is no job of that id, and the next try makes it.
@@ -60,16 +86,11 @@ def submit(face: Face, document: Mapping[str, Any], *, key: str | None = None) -
     return known.stem, False
 
 
-def submit_all(face: Face, documents: Sequence[Mapping[str, Any]]) -> list[Stem]:
-    """Queue several, all or none: each is checked before the first is queued."""
-    jobs = []
-    for place, document in enumerate(documents):
-        try:
-            jobs.append(check(face, document))
-        except RequestInvalid as error:
-            raise RequestInvalid(f"job {place}: {error}", f"jobs.{place}.{error.field or ''}".rstrip(".")) from None
-    pairs = zip(documents, jobs, strict=True)
-    return [publish(face.store, document, job.envelope.priority) for document, job in pairs]
+def _withdraw(face: Face, stems: Sequence[Stem]) -> None:
+    """Take back what was queued of a batch that failed. RACE: what a runner has claimed meanwhile runs."""
+    for stem in stems:
+        with contextlib.suppress(OSError):  # a disk that refuses this too: the log says of what it failed
+            face.store.disk.unlink(face.store.layout.queued(stem))
 
 
 def uuid_of(key: str) -> str:
@@ -96,8 +117,9 @@ def _check_same(face: Face, known: Entry, job: Job, key: str) -> None:
     # A queued job's file holds what was submitted, an ended one's the request with its defaults.
     same = asked is None or _digest(asked) == _digest(job.request) or _digest(asked) == _digest(job.envelope.request)
     if not same:
+        shown = key.partition("\0")[0][:80]
         raise NotAllowed(
-            f"cannot submit: the key {key[:80]!r} was used for another request, job {known.stem.uuid}. Use a new key."
+            f"cannot submit: the key {shown!r} was used for another request, job {known.stem.uuid}. Use a new key."
         )
 
 
