@@ -94,7 +94,8 @@ class View:
     def added(self, stem: Stem) -> int:
         """Take a job that we have just queued into the listing; returns how many are served before it."""
         name = f"{stem}.json"
-        self.listing(State.QUEUED)  # one there must be, or we would be the first of an empty queue
+        if self._listings[State.QUEUED].looked_at == float("-inf"):
+            self.listing(State.QUEUED)  # one there must be, or we would be the first of an empty queue
         with self._locks[State.QUEUED]:
             known = self._listings[State.QUEUED]
             if stem.uuid not in known.places:

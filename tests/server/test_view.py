@@ -158,3 +158,9 @@ def test_a_deep_queue_that_keeps_changing_costs_a_share_of_the_time(store, looks
     assert seen.listing(State.QUEUED).names == []
     now[0] += 0.2
     assert len(seen.listing(State.QUEUED).names) == 1
+
+
+def test_the_first_job_that_a_view_hears_of_has_its_place(store):
+    # Given a queue of two, and a view that has looked at nothing yet, When we queue one, Then it knows the two
+    submitted(store), submitted(store)
+    assert View(store).added(submitted(store)) == 2
