@@ -31,5 +31,5 @@ def command(
         render.talk(f"warning: {render.safe(warning)}")
     if json:
         render.emit_json([asdict(row) for row in counted.rows])
-    elif counted.rows:
-        render.line(render.safe_block(to_csv(counted.rows).rstrip("\n")))
+    else:
+        render.line(to_csv(counted.rows).rstrip("\n"))

@@ -13,6 +13,7 @@ from spoolq.generate.instances import Instance, read_tasks
 from spoolq.generate.refusals import Refused
 from spoolq.generate.results_root import Results
 from spoolq.generate.submissions import Submission, read_submissions
+from spoolq.plain import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,12 @@ def _row(counted: Tally, submission: Submission, results: Results, task: str, of
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """The rows as the original prints them: no header, a comma and a space between, scores to two digits."""
+    """The rows as the original prints them: no header, a comma and a space between, scores to two digits.
+
+    A task that a terminal would obey is made harmless.
+    """
     return "".join(
-        f"{row.team_slug}, {_cell(row.task)}, {row.reported:.2f}, {row.mean:.2f}, {row.finished}, {row.started}\n"
+        f"{row.team_slug}, {_cell(one_line(row.task))}, {row.reported:.2f}, {row.mean:.2f}, {row.finished}, {row.started}\n"
         for row in rows
     )
 
