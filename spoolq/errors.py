@@ -108,6 +108,31 @@ class Immovable(SpoolqError):
     """One entry of the queue cannot be moved while others can: an immutable file, or another user's folder."""
 
 
+class PoolUnknown(SpoolqError):
+    """There are no resources of that type."""
+
+    exit_code = EXIT_NOT_FOUND
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"cannot find resources of type {kind!r}: there are none. Add some with `spoolq pool add`.")
+        self.kind = kind
+
+
+class NoneFree(SpoolqError):
+    """Every resource of that type is leased, or the type is being drained."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"cannot lease a resource of type {kind!r}: none is free. Try again, or wait with --wait.")
+
+
+class LeaseLost(SpoolqError):
+    """There is no such lease: it was never had, was given back, or its holder was silent for too long."""
+
+    exit_code = EXIT_NOT_ALLOWED
+
+
 class NoResults(SpoolqError):
     """A run that exited 0 left no fresh results that parse."""
 

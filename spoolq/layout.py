@@ -101,6 +101,23 @@ class Layout:
         return self.root / "pools"
 
     @cached_property
+    def load_lock(self) -> Path:
+        """Held while jobs and resources of an older queue are taken over: two at once would do it twice."""
+        return self.pools / ".load.lock"
+
+    def pool(self, kind: str) -> Path:
+        """The resources of one type."""
+        return self.pools / kind
+
+    def resource(self, kind: str, name: str) -> Path:
+        """A resource under the name that says whether it is free, and who has it otherwise."""
+        return self.pools / kind / name
+
+    def draining(self, kind: str) -> Path:
+        """Its presence stops new leases of a type."""
+        return self.pools / kind / "draining"
+
+    @cached_property
     def paused(self) -> Path:
         """Its presence stops runners from claiming."""
         return self.control / "paused.json"
