@@ -59,6 +59,15 @@ class View:
             self._listings[state] = self._look(state, known.version + 1)
             return self._listings[state]
 
+    def proven(self, state: State) -> Listing:
+        """The listing of *state* as it was at this call or later: a new one, unless the mtime proves the known one."""
+        asked = self.clock()
+        with self._locks[state]:
+            known = self._listings[state]
+            if known.looked_at < asked and (known.stamp is None or known.stamp != self._stamp(state)):
+                self._listings[state] = known = self._look(state, known.version + 1)
+            return known
+
     def _serves(self, known: Listing, state: State, now: float) -> bool:
         if now - known.looked_at < known.cost / _SHARE:
             return True
