@@ -100,6 +100,11 @@ class OperatorRecipe:
         _check_results(name, checked)
         return cls(name, checked, template)
 
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What a request may hold, in the order of the table."""
+        return self._table.parameters
+
     def check(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A value for every parameter, its default where the request has none or null; raises RequestInvalid."""
         refuse_unknown(request, self._table.parameters, self.name)

@@ -27,6 +27,7 @@ class Facts:
     recipe: str | None
     outcome: str | None
     priority: str
+    resource_type: str | None
 
     @property
     def words(self) -> Sequence[str]:
@@ -82,6 +83,7 @@ def facts_of(record: dict[str, Any]) -> Facts:
         recipe=record.get("recipe"),
         outcome=record.get("outcome"),
         priority=record["priority"],
+        resource_type=record.get("resource_type"),
     )
 
 

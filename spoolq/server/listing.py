@@ -18,7 +18,7 @@ from spoolq.jobs import Entry, parse_entry
 from spoolq.names import SUFFIX, format_stamp
 from spoolq.server.cursor import Cursor, Part
 from spoolq.server.face import Face
-from spoolq.server.facts import Facts, KnownFacts, facts_of
+from spoolq.server.facts import Facts, facts_of
 from spoolq.server.records import Records
 from spoolq.transitions import TERMINAL, State
 
@@ -60,7 +60,6 @@ class Listings:
 
     def __init__(self, face: Face, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
         self.face, self.records, self.clock = face, records, clock
-        self.facts = KnownFacts(face.store)
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state."""
@@ -78,7 +77,7 @@ class Listings:
             fits = _fits_by_name(query, entry)
             if fits is None:
                 looked += 1
-                facts = self.facts.of(entry)
+                facts = self.records.facts.of(entry)
                 fits = facts is None or _fits(query, entry, facts)
             if not fits or entry.stem.uuid in seen:
                 continue

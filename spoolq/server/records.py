@@ -12,6 +12,7 @@ from spoolq.errors import JobNotFound
 from spoolq.jobs import Entry, describe
 from spoolq.server.answers import shown
 from spoolq.server.face import Face
+from spoolq.server.facts import KnownFacts
 from spoolq.server.named import entry_of
 from spoolq.status import reason, with_progress
 from spoolq.transitions import State
@@ -35,6 +36,7 @@ class Records:
 
     def __init__(self, face: Face, clock: Callable[[], float] = time.monotonic) -> None:
         self.face, self.clock = face, clock
+        self.facts = KnownFacts(face.store)
         self._next: tuple[float, Situation, str] | None = None
 
     def situation(self) -> Situation:
@@ -71,13 +73,14 @@ class Records:
         why = None
         if entry.state is State.QUEUED:
             record["position_in_queue"] = position = self.face.view.position(entry.stem)
-            why = record["error"] or self._reason(position, now or self.situation())
+            why = record["error"] or self._reason(position, now or self.situation(), record["resource_type"])
         return {**shown(self.face.store, record), "reason": why}
 
-    def _reason(self, position: int, now: Situation) -> str:
-        if position or now.paused is not None or now.running:
-            return reason(self.face.store, position, now.paused, now.running)
+    def _reason(self, position: int, now: Situation, resource_type: str | None) -> str:
+        store = self.face.store
+        if position or resource_type is not None or now.paused is not None or now.running:
+            return reason(store, position, now.paused, now.running, resource_type)
         known = self._next
         if known is None or known[1] != now or self.clock() - known[0] > _RUNNERS_S:
-            self._next = known = (self.clock(), now, reason(self.face.store, position, now.paused, now.running))
+            self._next = known = (self.clock(), now, reason(store, position, now.paused, now.running))
         return known[2]

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from spoolq.models import JobInfo, Progress
 from spoolq.settings import Priority
-from spoolq.transitions import State
 
 
 class Job(JobInfo):
@@ -160,6 +159,3 @@ class Status(BaseModel):
     version: str
     read_only: bool = Field(description="Whether this caller may only look.")
     token_required: bool
-
-
-STATES = tuple(state.value for state in State)

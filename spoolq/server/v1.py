@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from spoolq.server.face import Face
 from spoolq.server.records import Records
 
-#: Modules with routes, each with `add(routes, face, records)`.
-PARTS = ("v1_status", "v1_jobs", "v1_submit", "v1_moves", "v1_log")
+#: Modules with routes, each with `routes(face, records)`.
+PARTS = ("v1_status", "v1_jobs", "v1_submit", "v1_moves", "v1_log", "v1_results", "v1_fleet")
 
 
 def router(face: Face) -> APIRouter:
