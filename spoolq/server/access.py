@@ -25,7 +25,7 @@ log = logging.getLogger("spoolq.server")
 
 COOKIE = "spoolq"
 #: What one may have without a token: the page itself, which holds nothing of the spool, and where one says the token.
-_OPEN = {("GET", "/"), ("HEAD", "/"), ("POST", "/login"), ("POST", "/logout"), ("GET", "/favicon.ico")}
+OPEN = {("GET", "/"), ("HEAD", "/"), ("POST", "/login"), ("POST", "/logout"), ("GET", "/favicon.ico")}
 _SAFE = ("GET", "HEAD", "OPTIONS")
 #: Reads by method that change something all the same: a worker takes a job by GET.
 _CHANGING = ("/job",)
@@ -84,11 +84,11 @@ class Access:
         navigates = method in _SAFE and scope["path"] == "/"
         self.hosts.check(scope, headers, navigates=navigates)
         role = self._role(scope, headers)
-        if role is None and (method, scope["path"]) not in _OPEN:
+        if role is None and (method, scope["path"]) not in OPEN:
             raise Refused(401, "a token is needed: send Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
         changes = method not in _SAFE or scope["path"] in _CHANGING
         scope["spoolq.read_only"] = role == "read"
-        if role == "read" and changes and (method, scope["path"]) not in _OPEN:
+        if role == "read" and changes and (method, scope["path"]) not in OPEN:
             raise Refused(403, "this token may only look")
 
     def _role(self, scope: Scope, headers: Headers) -> str | None:

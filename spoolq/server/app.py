@@ -13,10 +13,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from spoolq import __version__
 from spoolq.sections import ServerSection
-from spoolq.server import faults
+from spoolq.server import documented, faults
 from spoolq.server.access import Access, Tokens
 from spoolq.server.face import Face
 from spoolq.server.failures import Failures
+from spoolq.server.figures import Counted, Figures
 from spoolq.server.headers import Headers
 from spoolq.server.hosts import Hosts
 from spoolq.server.tokens import tokens_of
@@ -52,11 +53,12 @@ def create_app(store: Store, options: ServerSection | None = None, *, prune: boo
     for module in modules:
         app.include_router(module.router(face))
     faults.install(app, str(store.root))
-    _guard(app, options, tokens)
+    documented.install(app, token=tokens.full is not None)
+    _guard(app, options, tokens, face.figures)
     return app
 
 
-def _guard(app: FastAPI, options: ServerSection, tokens: Tokens) -> None:
+def _guard(app: FastAPI, options: ServerSection, tokens: Tokens, figures: Figures) -> None:
     hosts = Hosts.of(options.host, options.allowed_hosts, options.allowed_origins)
     failures = Failures(options.max_failures, options.failure_window)
 
@@ -68,4 +70,5 @@ def _guard(app: FastAPI, options: ServerSection, tokens: Tokens) -> None:
         app.add_middleware(
             CORSMiddleware, allow_origins=options.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
+    app.add_middleware(Counted, figures=figures)
     app.add_middleware(Headers)

@@ -39,7 +39,7 @@ def router(face: Face) -> APIRouter:
 def _of_jobs(made: APIRouter, face: Face, records: Records) -> None:
     feed = Feed(face, News(face, records))
 
-    @made.get("/events", tags=["queue"], response_class=Stream, responses={**faults(), **_STREAM})
+    @made.get("/events", tags=["queue"], status_code=200, response_class=Stream, responses={**faults(), **_STREAM})
     async def get_events(
         header: _LastId = None,
         last_event_id: Annotated[str | None, Query(pattern=r"^[0-9]{1,20}$", description="The same.")] = None,
@@ -57,7 +57,13 @@ def _of_jobs(made: APIRouter, face: Face, records: Records) -> None:
 def _of_logs(made: APIRouter, face: Face, records: Records) -> None:
     pulse = Pulse(face)
 
-    @made.get("/jobs/{id}/log/events", tags=["logs"], response_class=Stream, responses={**faults(404), **_STREAM})
+    @made.get(
+        "/jobs/{id}/log/events",
+        tags=["logs"],
+        status_code=200,
+        response_class=Stream,
+        responses={**faults(404), **_STREAM},
+    )
     async def get_log_events(
         id: JobId,
         header: _LastId = None,

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from spoolq.api import Spool
 from spoolq.sections import ServerSection
+from spoolq.server.figures import Figures
 from spoolq.server.view import View
 from spoolq.server.wake import Wake
 from spoolq.store import Store
@@ -30,11 +31,13 @@ class Face:
     view: View = field(init=False)
     wake: Wake = field(init=False)
     spool: Spool = field(init=False)
+    figures: Figures = field(init=False)
 
     def __post_init__(self) -> None:
         self.view = View(self.store)
         self.wake = Wake(self.store)
         self.spool = Spool.of(self.store)
+        self.figures = Figures()
 
     async def work(self, function: Callable[Given, Answer], *args: Given.args, **named: Given.kwargs) -> Answer:
         """Run what touches the disk in a thread: a file system that hangs must not stop who asks for nothing of it."""

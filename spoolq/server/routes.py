@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -44,6 +44,11 @@ class Route(APIRoute):
                 return await answer(request)
             except RequestValidationError as error:
                 raise _in_words(error) from None
+            except HTTPException as error:
+                if error.status_code != 400:
+                    raise
+                # Of FastAPI itself, for a body that is no UTF-8, or nested too deep for the parser.
+                raise RequestInvalid("cannot read the body: it is no JSON. Send one JSON object.") from None
 
         return answered
 
