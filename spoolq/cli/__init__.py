@@ -27,7 +27,7 @@ from spoolq.errors import (
 VERBS = (
     "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
     "pause", "resume", "results", "prune", "doctor", "demo", "serve",
-    "check-results",
+    "generate", "check-results",
 )  # fmt: skip
 
 _HELP = """The evaluation queue that is a directory tree.
