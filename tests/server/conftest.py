@@ -15,6 +15,7 @@ import pytest
 
 from spoolq.create import create
 from spoolq.store import Store
+from tests.server.live import Live
 from tests.spooltest.waiting import wait_for
 
 _URL = re.compile(r"http://[^\s]+:[0-9]+")
@@ -109,3 +110,11 @@ def client(served: Served) -> Iterator[httpx.Client]:
     """Asks `served`."""
     with served.client() as made:
         yield made
+
+
+@pytest.fixture
+def live(store: Store) -> Iterator[Live]:
+    """`/api/v1`, `/metrics` and the streams of `store`, served by a thread."""
+    made = Live(store)
+    yield made
+    made.stop()
