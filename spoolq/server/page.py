@@ -97,9 +97,6 @@ def router(face: Face) -> APIRouter:  # noqa: ARG001
         "ETag": f'W/"{page.etag}"',  # weak: packed or not, it is the same page
         "Cache-Control": "no-cache",
         "Vary": "Accept-Encoding",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
 
