@@ -22,7 +22,7 @@ from spoolq.server.face import Face
 _SOURCES = Path(__file__).with_name("page")
 _ENTRY = "main"
 #: In the order in which they win over one another.
-_STYLES = ("colours", "frame", "controls", "parts", "views", "log", "forms", "results", "phone")
+_STYLES = ("colours", "frame", "controls", "parts", "overlays", "views", "log", "forms", "results", "phone")
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:(?:async )?function\*?|class|const) (\w+))", re.MULTILINE)
 _GZIP = re.compile(r"(?:^|[,\s])gzip(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
