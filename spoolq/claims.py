@@ -46,13 +46,13 @@ class Claimed:
     asked: float = float("inf")
 
 
-def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None) -> Claimed | None:
-    """Try to claim a queued job for *slot* of this host; None when it was gone.
+def claim(store: Store, stem: Stem, slot: str, warn: Warn | None = None, *, host: str | None = None) -> Claimed | None:
+    """Try to claim a queued job for *slot* of this host (or of *host*); None when it was gone.
 
     Raises Immovable for an entry that cannot be moved while others can, OSError when the disk refuses.
     CRASH: after the rename the claim stands under our slot's name; the next holder of the slot recovers it.
     """
-    running = Running(stem, new_claim(store.host, slot))
+    running = Running(stem, new_claim(host or store.host, slot))
     asked = time.monotonic()
     try:
         with store.locked(insist=False, warn=warn):

@@ -185,6 +185,12 @@ def is_drop(name: str) -> bool:
     return is_candidate(name) and parse_queued(name) is None
 
 
+def is_workers_claim(name: str) -> bool:
+    """Whether a file name in ``running/`` is that of a remote worker's job."""
+    running = parse_running(name)
+    return running is not None and running.claim.is_workers
+
+
 def is_slot(name: str) -> bool:
     """Whether *name* can be the SLOT of a runner; the names that other claimants use cannot."""
     return re.fullmatch(_SLOT, name) is not None and name not in RESERVED_SLOTS

@@ -22,6 +22,7 @@ from spoolq.jobs import finals, read_final
 from spoolq.names import Running, parse_running
 from spoolq.orders import End
 from spoolq.outcome import Verdict
+from spoolq.remote import leave
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
@@ -33,7 +34,9 @@ _CLAIM_WRITTEN_S = 5.0
 def claims_of(store: Store, slot: str | None = None) -> list[Running]:
     """The standing claims of this host (of one slot, if given), in the order of service."""
     found = [running for name in sorted(store.names(State.RUNNING)) if (running := parse_running(name))]
-    return [r for r in found if r.claim.host == store.host and (slot is None or r.claim.slot == slot)]
+    # A remote worker's name may be that of a host: its claims are judged by what is heard of it, never by processes.
+    ours = [r for r in found if r.claim.host == store.host and not r.claim.is_workers]
+    return [r for r in ours if slot in (None, r.claim.slot)]
 
 
 def recover(store: Store, slot: str, say: Say) -> int:
@@ -155,6 +158,9 @@ class _Case:
             job = accept(self.store, claimed)
         except RequestInvalid as error:
             reject(self.store, claimed, str(error), self.say)
+            return
+        if job.is_workers:  # CRASH: a runner had claimed it unseen, and died before it could give it back
+            leave(self.store, mine, self.first, self.say)
             return
         since = float(facts.get("since", 0.0)) if facts else 0.0  # the file's ctime is the adoption's by now
         attempt = Attempt(mine, self.first, job, history.attempts(self.past, self.first), since)

@@ -78,7 +78,7 @@ class Runner:
                 if not self._turn():
                     self._sync_owed()
                     self._tell_idle()
-                    self._wait(self.store.poll)
+                    self._wait(min(self.store.poll, self.upcoming.patience()))
             except EOFError:
                 self._replace_shim()
         self._sync_owed()
@@ -196,6 +196,9 @@ class Runner:
             job = accept(self.store, claimed)
         except RequestInvalid as error:
             reject(self.store, claimed, str(error), self.say)
+            return
+        if job.is_workers:
+            self.recover_at = min(self.recover_at, self.upcoming.leave(claimed.running))
             return
         attempt = self._open(claimed, job)
         if attempt is None:

@@ -15,6 +15,7 @@ from spoolq.errors import SpoolUnusable
 from spoolq.jobs import describe, parse_entry
 from spoolq.lock import holder_command, is_held, lock_directory, one_look
 from spoolq.names import is_candidate, key_names, stem_names
+from spoolq.remote import why_waits
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 from spoolq.troubles import troubles
@@ -91,7 +92,7 @@ def status(store: Store, show: int = 10, *, ids: bool = True) -> dict[str, Any]:
         **({"queued_jobs": [name[-41:-5] for name in queued]} if ids else {}),
         **{f"{state}_jobs": len(key_names(store.names(state))) for state in TERMINAL},
         "drops": sum(1 for name in rest if is_candidate(name)),
-        "slots": _slots(store),
+        "slots": slots(store),
         "troubles": [asdict(trouble) for trouble in troubles(store, queued, rest, list(_ours(store).values()))],
         "running": records,
         "waiting": waiting,
@@ -105,25 +106,33 @@ def _waiting(store: Store, names: list[str], paused: Mapping[str, Any] | None, r
         record = describe(store, entry) if entry else None
         if record:
             record["position_in_queue"] = position
-            found.append({**record, "reason": record["error"] or reason(store, position, paused, running)})
+            why = record["error"] or reason(store, position, paused, running, record["resource_type"])
+            found.append({**record, "reason": why})
     return found
 
 
-def reason(store: Store, position: int, paused: Mapping[str, Any] | None, running: int) -> str:
-    """Why the job at *position* waits; *paused* is what is known of the pause, *running* how many jobs run."""
+def reason(
+    store: Store, position: int, paused: Mapping[str, Any] | None, running: int, resource_type: str | None = None
+) -> str:
+    """Why the job at *position* waits; *paused* is what is known of the pause, *running* how many jobs run.
+
+    *resource_type* is that of a remote worker's job.
+    """
     if paused is not None:
         why = paused.get("reason")
         return f"the queue is paused{f': {why}' if why else ''}"
+    if resource_type is not None:
+        return why_waits(store, resource_type)
     if position:
         return f"behind {position} queued job{'s' if position > 1 else ''}"
     if running:
         return "next: a slot must become free"
-    if not any(_slots(store).values()):
+    if not any(slots(store).values()):
         return "no runner on this host: start `spoolq run`"
     return "next: about to be claimed"
 
 
-def _slots(store: Store) -> dict[str, bool]:
+def slots(store: Store) -> dict[str, bool]:
     """The slots of this host, and whether somebody holds each: the settings', or those of this spool's runners."""
     try:
         directory = lock_directory(store.settings.lock_dir)

@@ -74,7 +74,8 @@ class Sweep:
         limit = self.store.settings.heartbeat_timeout
         limit = max(limit, _NETWORK_FLOOR_S) if self.store.network else limit
         standing = [r for name in self.store.names(State.RUNNING) if (r := parse_running(name))]
-        remote = {str(running): running for running in standing if running.claim.host != self.store.host}
+        hosts = [running for running in standing if not running.claim.is_workers]
+        remote = {str(running): running for running in hosts if running.claim.host != self.store.host}
         self._seen = {name: seen for name, seen in self._seen.items() if name in remote}
         for name, running in remote.items():
             beat, now = self._beat(running), self.clock()

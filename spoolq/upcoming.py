@@ -11,8 +11,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from spoolq.claims import Claimed, claim
-from spoolq.errors import Immovable
-from spoolq.names import SUFFIX, parse_queued
+from spoolq.errors import ClaimLost, Immovable
+from spoolq.names import SUFFIX, Running, parse_queued
+from spoolq.remote import are_expected, is_workers, leave
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -39,6 +40,9 @@ class Upcoming:
         #: Names that cannot be moved: left out for `poll` seconds, or they would stand before all others for ever.
         self._stuck: set[str] = set()
         self._stuck_until = float("-inf")
+        #: Remote workers' jobs, which are passed over; looked for once there is a pool, or one was met.
+        self._foreign: set[str] = set()
+        self._met_one = self._looks = self._put_off = False
 
     def clear(self) -> None:
         """Forget what was read ahead: something has come back to an earlier place."""
@@ -46,7 +50,9 @@ class Upcoming:
 
     def hint(self, name: str) -> None:
         """*name* has arrived in ``queued/``. It takes its place at once, however long a scan would take."""
-        if not self._names or name >= self._names[-1] or name in self._stuck or parse_queued(name) is None:
+        if not self._names or name >= self._names[-1] or name in self._stuck or name in self._foreign:
+            return
+        if parse_queued(name) is None:
             return
         place = bisect_left(self._names, name)
         if self._names[place] != name:
@@ -62,6 +68,9 @@ class Upcoming:
             stem = parse_queued(name)
             if stem is None:
                 continue
+            if self._looks and is_workers(self.store, name):
+                self._foreign.add(name)
+                continue
             try:
                 claimed = claim(self.store, stem, self.slot, self.say)
             except Immovable as error:
@@ -72,9 +81,37 @@ class Upcoming:
                 return claimed
         return None
 
+    def leave(self, running: Running) -> float:
+        """Give back a remote worker's job that was claimed unseen; they are looked for from now on.
+
+        Returns when (`time.monotonic`) what the disk has refused is to be recovered; infinite for never.
+        """
+        self._met_one = self._looks = True
+        self._foreign.add(f"{running.stem}{SUFFIX}")
+        try:
+            leave(self.store, running, running.claim.nonce, self.say)
+        except ClaimLost:
+            pass
+        except OSError as error:
+            self.say(f"cannot give {running.stem.uuid[:8]} back: {error.strerror or error}. Trying again.")
+            return time.monotonic() + 1.0
+        return float("inf")
+
+    def patience(self) -> float:
+        """Seconds until a scan that was put off is due; infinite without one."""
+        return self._due() if self._put_off else float("inf")
+
+    def _due(self) -> float:
+        return max(0.0, self._scanned_at + self._cost / _SCAN_SHARE - self.clock())
+
     def _scan(self) -> bool:
+        # Workers' jobs may be many and stay long: where they alone are left, each look would be in vain.
+        self._put_off = bool(self._foreign) and self._due() > 0
+        if self._put_off:
+            return False
         began = self.clock()
         self.stale = False
+        self._looks = self._met_one or are_expected(self.store)
         if began >= self._stuck_until:
             self._stuck.clear()
             self._stuck_until = began + max(1.0, self.store.poll)
@@ -86,5 +123,10 @@ class Upcoming:
         return bool(self._names)
 
     def _candidates(self) -> Iterator[str]:
-        names = self.store.each_name(State.QUEUED)
-        return (name for name in names if name.endswith(SUFFIX) and name not in self._stuck)
+        there = set()
+        for name in self.store.each_name(State.QUEUED):
+            if name in self._foreign:
+                there.add(name)
+            elif name.endswith(SUFFIX) and name not in self._stuck:
+                yield name
+        self._foreign = there

@@ -161,6 +161,8 @@ def why_dead(patient: Patient, running: Running) -> str:
 def _silent(patient: Patient, running: Running) -> str:
     """A claim of another host is judged by its heartbeat, or by when it was made, by the file server's clock."""
     limit = patient.settings.heartbeat_timeout
+    if running.claim.is_workers:
+        limit = patient.settings.jobqueue.job_heartbeat_timeout
     beat = patient.layout.beat(running)
     try:
         silent = patient.server_now - beat.stat().st_mtime

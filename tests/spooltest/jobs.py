@@ -67,3 +67,9 @@ def retried(store: Store, entry: Entry) -> Stem:
     """An ended job, back in the queue because somebody asked for it."""
     assert retry(store, entry) == "queued"
     return find(store, entry.stem.uuid).stem
+
+
+def needed(store: Store, kind: str = "a_1", job: str | None = None, priority: str = "normal", **policy: Any) -> Stem:
+    """A queued job of a remote worker, known as *job* to the eval-jobqueue dialect."""
+    document = {"request": {"task": "t"}, "resource_type": kind, **policy}
+    return publish(store, document | ({} if job is None else {"external_id": job}), priority)
