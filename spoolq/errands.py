@@ -64,7 +64,7 @@ def _one(store: Store, asked: Request, entry: Entry, say: Callable[[str], None])
 
 
 def _cancel(store: Store, entry: Entry) -> bool:
-    if entry.state is State.RUNNING:
+    if entry.state is State.RUNNING and not entry.running.claim.is_workers:
         return False
     if entry.state not in TERMINAL:
         people.cancel(store, entry)

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Any
 
-from spoolq import control, history
+from spoolq import control, history, remote
 from spoolq.errors import ClaimLost, EndUnderWay, NotAllowed, SpoolUnusable
 from spoolq.files import GONE
 from spoolq.finish import finish, terminal_record
@@ -48,17 +48,26 @@ def _ask(store: Store, verb: str, entry: Entry, **facts: str) -> str:
 def cancel(store: Store, entry: Entry) -> str:
     """Cancel a job: ``cancelled`` when it was queued and is done, ``requested`` when the runner must do it.
 
+    A remote worker's running job is ended here and now: its worker has no process of ours, and learns of it when it is
+    next heard.
+
     Raises NotAllowed for an ended job or another user's, ClaimLost when it moved on meanwhile (look again),
     SpoolUnusable when the disk refuses.
     """
     check("cancel", entry.stem.uuid, entry.state)
     _insist_on_right(store, "cancel", entry)
-    if entry.state is State.RUNNING or _must_ask(store):
+    workers = entry.claim is not None and entry.claim.is_workers
+    if (entry.state is State.RUNNING and not workers) or _must_ask(store):
         return _ask(store, "cancel", entry)
     record = describe(store, entry)
     if record is None:
         raise ClaimLost(f"job {entry.stem.uuid} has just moved on")
     running = Running(entry.stem, new_claim(store.host, CANCEL_SLOT))
+    if workers:
+        with _refusals(store, "cancel", entry):
+            said = "cancelled while a worker had it"
+            remote.end(store, entry.running, record, State.CANCELLED, "cancelled", by=running.claim, error=said)
+        return "cancelled"
     with _refusals(store, "cancel", entry):
         if not stat.S_ISREG(store.layout.queued(entry.stem).lstat().st_mode):
             raise NotAllowed(f"cannot cancel job {entry.stem.uuid}: it is no regular file. A runner will reject it.")

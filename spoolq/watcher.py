@@ -14,15 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spoolq import errands
+from spoolq import errands, jobqueue
 from spoolq.admit import Admission
 from spoolq.errors import SpoolqError
-from spoolq.names import is_candidate
+from spoolq.names import is_candidate, is_workers_claim
 from spoolq.plain import one_line
+from spoolq.remote import Foreign
 from spoolq.store import Store
 from spoolq.sweep import Sweep
 from spoolq.transitions import State
 from spoolq.watch import Watch
+from spoolq.workers import Workers
 
 #: A runner that dies is started again after this long, doubling up to the second figure, in seconds.
 _RESTART_S, _RESTART_MAX_S = 0.1, 5.0
@@ -50,6 +52,10 @@ class Watcher:
         self.watch = Watch([store.layout.state(State.QUEUED), store.layout.control], self._arrived)
         self.admission = Admission(store, self._check, self.say)
         self.sweep = Sweep(store, frozenset(slots), self.say)
+        self.sweep_every = max(store.poll, 5.0)
+        self.foreign = Foreign(store)
+        # Of remote workers a server hears; we are there for a spool without one, and give it time to come back.
+        self.jobqueue = jobqueue.Sweep(Workers(store, self.say), self.sweep_every, patience=2.0)
         self.children: dict[str, _Child] = {}
         self.restart_at: dict[str, float] = {}
         self.delays: dict[str, float] = {}
@@ -150,14 +156,16 @@ class Watcher:
 
     def _sweep(self) -> None:
         self.sweep.turn()
-        self.sweep_at = time.monotonic() + max(self.store.poll, 5.0)
+        self.sweep_at = time.monotonic() + self.sweep_every
+        self.jobqueue.turn()
 
     def _drained(self) -> bool:
-        """Whether nothing is queued, claimed or about to settle, also after one more sweep."""
+        """Whether nothing but remote workers' jobs is queued, claimed or about to settle, also after one more sweep."""
         for _ in range(2):
-            if self.admission.unsettled or any(is_candidate(name) for name in self.store.names(State.QUEUED)):
+            queued = filter(is_candidate, self.store.names(State.QUEUED))
+            if self.admission.unsettled or not self.foreign.are_all(queued):
                 return False
-            if any(is_candidate(name) for name in self.store.names(State.RUNNING)):
+            if any(is_candidate(name) and not is_workers_claim(name) for name in self.store.names(State.RUNNING)):
                 return False
             self._sweep()
         return True
