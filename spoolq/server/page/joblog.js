@@ -56,7 +56,8 @@ export function jobLog(job, onEnd) {
     }
     attempts.hidden = count < 2;
     latest = now.attempt;
-    if (pane?.ended && ["queued", "running"].includes(now.status)) pane.start();
+    // It was put back: its log goes on with the next attempt, which may be over already.
+    if (pane?.ended && (["queued", "running"].includes(now.status) || now.attempt !== pane.ended.attempt)) pane.start();
   }
 
   show(job);

@@ -24,7 +24,8 @@ export class LogPane {
     this.following = true;
     this.drawing = null;
     this.attempt = null;
-    this.ended = false;
+    /** The job as it was when its log ended; null while it goes on. */
+    this.ended = null;
     this.onDraw = () => {};
     this.lines = el("div", { class: "lines" });
     this.note = el("p", { class: "log-note", hidden: true });
@@ -41,7 +42,7 @@ export class LogPane {
 
   /** Begin to follow, or go on with a job that has ended and was put back. */
   start() {
-    this.ended = false;
+    this.ended = null;
     this.stream.start();
   }
 
@@ -88,7 +89,7 @@ export class LogPane {
       this.attempt = data.attempt;
     } else if (name === "end") {
       this.stream.stop();
-      this.ended = true;
+      this.ended = data;
       this.onState("ended");
       this.onEnd(data);
     }

@@ -1,0 +1,75 @@
+"""Somebody who opens pages, and sees what a page should not do: complain, run what is not its own, ask elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+#: What Chromium says of an answer that is no success: tests in which one is due allow it.
+ANSWERS = "Failed to load resource"
+#: Tells of what the page's policy has stopped, and of work that held up the page.
+_WATCH = """
+globalThis.stopped = [];
+addEventListener("securitypolicyviolation", (event) => stopped.push(`${event.violatedDirective}: ${event.blockedURI}`));
+globalThis.tasks = [];
+new PerformanceObserver((list) => tasks.push(...list.getEntries().map((task) => task.duration)))
+  .observe({ type: "longtask", buffered: true });
+"""
+
+
+class Visitor:
+    """Opens pages; `close` raises AssertionError for what was seen on them, except what was allowed."""
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+        self.contexts: list[Any] = []
+        self.complaints: list[str] = []
+        self.allowed: list[str] = []
+        self.requests: list[Any] = []
+
+    def open(self, base: str, route: str = "", *, width: int = 1280, scheme: str = "light", **options: Any) -> Any:
+        """A page of its own (with its own cookies) at *route*, which is what stands behind `/#/`."""
+        size = {"width": width, "height": 900 if width > 600 else 844}
+        options = {"reduced_motion": "reduce", **options}
+        context = self.browser.new_context(viewport=size, color_scheme=scheme, **options)
+        self.contexts.append(context)
+        context.add_init_script(_WATCH)
+        page = context.new_page()
+        self._watch(page, urlsplit(base).netloc)
+        page.goto(f"{base}/#/{route}")
+        return page
+
+    def allow(self, words: str = ANSWERS) -> None:
+        """Let complaints with *words* pass in this test."""
+        self.allowed.append(words)
+
+    def _watch(self, page: Any, origin: str) -> None:
+        page.set_default_timeout(20_000)
+        page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("dialog", self._refuse)
+
+        def asked(request: Any) -> None:
+            self.requests.append(request)
+            where = urlsplit(request.url)
+            if where.scheme not in ("data", "blob") and where.netloc != origin:
+                self.complaints.append(f"asked {request.url}")
+
+        page.on("request", asked)
+
+    def _refuse(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def sent(self, method: str, ending: str) -> list[Any]:
+        """The requests with *method* whose paths end so."""
+        return [each for each in self.requests if each.method == method and urlsplit(each.url).path.endswith(ending)]
+
+    def close(self) -> None:
+        """Close all pages."""
+        for context in self.contexts:
+            for page in context.pages:
+                self.complaints += [f"the policy stopped {what}" for what in page.evaluate("globalThis.stopped ?? []")]
+            context.close()
+        bad = [text for text in self.complaints if not any(words in text for words in self.allowed)]
+        assert bad == []
