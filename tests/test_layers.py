@@ -46,6 +46,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "logs",
         "orders",
         "outcome",
+        "pool_load",
         "process",
         "prune",
         "recipes",
@@ -64,7 +65,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "watcher",
         "workers",
     ),
-    "faces": ("__init__", "__main__", "api", "cli", "demo", "render", "server"),
+    "faces": ("__init__", "__main__", "api", "cli", "demo", "render", "server", "worker"),
 }
 ORDER = list(LAYERS)
 LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}
