@@ -27,8 +27,10 @@ from spoolq.errors import (
 VERBS = (
     "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
     "pause", "resume", "results", "prune", "doctor", "demo", "serve",
-    "generate", "check-results",
+    "generate", "check-results", "worker",
 )  # fmt: skip
+#: Those that take a command after ``--``.
+_COMMANDS = ("submit", "worker")
 
 _HELP = """The evaluation queue that is a directory tree.
 
@@ -164,6 +166,6 @@ def _split(arguments: list[str]) -> tuple[str | None, list[str], list[str] | Non
     if not rest or rest[0] not in VERBS:
         return None, rest, command
     verb = rest[0]
-    if command is not None and verb != "submit":
+    if command is not None and verb not in _COMMANDS:
         return verb, [verb, *leading, *rest[1:], "--", *command], None
     return verb, [verb, *leading, *rest[1:]], command

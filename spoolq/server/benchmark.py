@@ -50,12 +50,27 @@ def router(face: Face) -> APIRouter:
     """`/api/benchmark/start`, `jobs`, `jobs/{id}`, its `cancel` and `logs`, and the WebSocket `ws/{id}`."""
     routes = APIRouter(prefix="/api/benchmark", tags=["benchmark runs"])
     runs = Runs(face)
+    _moves(routes, runs)
+    _looks(routes, runs)
+    return routes
 
+
+def _moves(routes: APIRouter, runs: Runs) -> None:
     @routes.post("/start", responses=_START)
     async def start(asked: BenchmarkRequest) -> BenchmarkStatus:
         """Start a run; answers once it runs, or after 2 s with what it is."""
-        job_id = await face.work(runs.start, asked)
+        job_id = await runs.face.work(runs.start, asked)
         return await _settled(runs, job_id, lambda status: status.status != "pending", _START_S)
+
+    @routes.post("/jobs/{job_id}/cancel", responses=_CANCEL)
+    async def cancel(job_id: str) -> BenchmarkStatus:
+        """End a run: SIGTERM, the grace (2 s), SIGKILL for all that it started. Answers once it has ended."""
+        grace = await runs.face.work(runs.cancel, job_id)
+        return await _settled(runs, job_id, lambda status: status.finished_at is not None, grace + _MARGIN_S)
+
+
+def _looks(routes: APIRouter, runs: Runs) -> None:
+    face = runs.face
 
     @routes.get("/jobs")
     async def jobs() -> list[BenchmarkStatus]:
@@ -67,26 +82,18 @@ def router(face: Face) -> APIRouter:
         """One run."""
         return await face.work(runs.status, job_id)
 
-    @routes.post("/jobs/{job_id}/cancel", responses=_CANCEL)
-    async def cancel(job_id: str) -> BenchmarkStatus:
-        """End a run: SIGTERM, the grace (2 s), SIGKILL for all that it started. Answers once it has ended."""
-        grace = await face.work(runs.cancel, job_id)
-        return await _settled(runs, job_id, lambda status: status.finished_at is not None, grace + _MARGIN_S)
-
     @routes.get("/jobs/{job_id}/logs", response_class=PlainTextResponse, responses=_UNKNOWN | _TEXT)
     async def logs(job_id: str) -> StreamingResponse:
         """The log of a run's newest attempt, its lines joined by line feeds."""
         entry = await face.work(runs.find, job_id)
-        text = benchmark_log.whole(face.store.layout.run(entry.stem.key).log, cancelled=entry.state is State.CANCELLED)
-        return StreamingResponse(
-            text, media_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
-        )
+        log = face.store.layout.run(entry.stem.key).log
+        text = benchmark_log.whole(log, cancelled=entry.state is State.CANCELLED)
+        safe = {"X-Content-Type-Options": "nosniff"}
+        return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=safe)
 
     @routes.websocket("/ws/{job_id}")
     async def follow(socket: WebSocket, job_id: str) -> None:
         await benchmark_socket.serve(runs, socket, job_id)
-
-    return routes
 
 
 async def _settled(
