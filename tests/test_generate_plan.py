@@ -152,3 +152,24 @@ def test_the_same_inputs_give_the_same_plan_in_whatever_order_they_were_written(
         for text in texts
     ]
     assert placed(plan) == expected
+
+
+def test_a_name_stays_with_its_job_whatever_other_jobs_there_are(challenge):
+    # Given a plan, and another one once an instance is finished and a team has come that is before the others
+    before = {job["id"]: job["payload"] for job in challenge.plan().named_jobs}
+    assert list(before)[:4] == ["comet_2-radio-3", "comet_2-trash-4", "comet_2-trash-5", "comet-dishes-10"]
+    challenge.metrics("comet_2", "radio", 3, {})
+    challenge.submission("another.json", "Ant", 1, {"radio": 1})
+    challenge.raw({team: [{}] for team in ("ant", "comet", "comet_2")})
+    after = {job["id"]: job["payload"] for job in challenge.plan(results=challenge.results).named_jobs}
+    # When their names are compared, Then who has one in both is the same
+    assert before.keys() - after.keys() == {"comet_2-radio-3"} and after.keys() - before.keys() == {"ant-radio-3"}
+    assert all(before[name] == after[name] for name in before.keys() & after.keys())
+
+
+def test_a_name_can_be_a_part_of_a_url(challenge):
+    # Given a task whose name could not, When it is planned, Then its jobs have names that can
+    challenge.task("a task?#%", [7])
+    challenge.submission("standard.comet.json", "Comet", 1, {"a task?#%": 1})
+    challenge.raw({"comet": [{}]})
+    assert [job["id"] for job in challenge.plan().named_jobs] == ["comet-a_task___-7"]

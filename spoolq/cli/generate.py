@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -45,15 +45,22 @@ def command(
     if spool is not None and not submit:
         raise typer.BadParameter("is for --submit; without that, jobs go into files", param_hint="--spool")
     store = open_store(spool) if submit else None
-    files = {
-        "resources": output_resources_file or (None if submit else of.RESOURCES),
-        "jobs": output_jobs_file or (None if submit else of.JOBS),
-    }
-    outputs = {kind: path for kind, path in files.items() if path}
+    outputs = _outputs(output_resources_file, output_jobs_file, submit)
     inputs = Inputs(test_instances_dir, submissions_dir, resources_raw_file, top, all_tasks or (), results_root)
     made = _make(inputs, outputs, dry_run)
     loaded = _load(store, made) if store and not dry_run else None
-    _report(made, outputs, loaded, dry_run, json)
+    _warn(made)
+    if json:
+        _print_json(made, outputs, loaded, dry_run)
+    else:
+        _print(made, outputs, loaded, dry_run, submit)
+
+
+def _outputs(resources: Path | None, jobs: Path | None, submit: bool) -> dict[str, Path]:
+    """Which files are written, in this order: with --submit those that are named, else both."""
+    if submit:
+        return {kind: path for kind, path in (("resources", resources), ("jobs", jobs)) if path}
+    return {"resources": resources or of.RESOURCES, "jobs": jobs or of.JOBS}
 
 
 def _make(inputs: Inputs, outputs: dict[str, Path], dry_run: bool) -> Plan:
@@ -73,29 +80,38 @@ def _make(inputs: Inputs, outputs: dict[str, Path], dry_run: bool) -> Plan:
 def _load(store: Store, made: Plan) -> Loaded:
     from spoolq.pool_load import load
 
-    return load(store, made.resources, made.jobs)
+    return load(store, made.resources, made.named_jobs)
 
 
-def _report(made: Plan, outputs: dict[str, Path], loaded: Loaded | None, dry_run: bool, json: bool) -> None:
+def _warn(made: Plan) -> None:
     from spoolq import render
 
     for warning in made.warnings:
         render.talk(f"warning: {render.safe(warning)}")
     if not made.jobs:
         render.talk("warning: no jobs; see the tasks and finished instances of each submission")
-    if json:
-        render.emit_json(_document(made, outputs, loaded, dry_run))
-        return
+
+
+def _print(made: Plan, outputs: dict[str, Path], loaded: Loaded | None, dry_run: bool, submit: bool) -> None:
+    from spoolq import render
+
     header = ["team", "submission", "tasks", "jobs", "finished"]
     cells = [[one.team_slug, one.submission, one.tasks, one.jobs, one.finished] for one in made.shares]
     render.table(header, cells, right=(2, 3, 4), flexible=1)
     counts = {"resources": f"{len(made.groups)} resource types", "jobs": f"{len(made.jobs)} jobs"}
     for kind, path in outputs.items():
         render.line(f"{'would write' if dry_run else 'wrote'} {counts[kind]} to {render.safe(path)}")
+    if submit and dry_run:
+        render.line(f"would load {counts['resources']} and {counts['jobs']}, but what the spool has")
+    if loaded:
+        render.line(f"loaded {loaded.resources} resources; {loaded.resources_known} were there")
+        render.line(f"loaded {loaded.pending} jobs; {loaded.jobs_known} were there")
 
 
-def _document(made: Plan, outputs: dict[str, Path], loaded: Loaded | None, dry_run: bool) -> dict[str, Any]:
-    return {
+def _print_json(made: Plan, outputs: dict[str, Path], loaded: Loaded | None, dry_run: bool) -> None:
+    from spoolq import render
+
+    render.emit_json({
         "dry_run": dry_run,
         "teams": [asdict(share) for share in made.shares],
         "resources": {group.name: len(group.resources) for group in made.groups},
@@ -103,4 +119,4 @@ def _document(made: Plan, outputs: dict[str, Path], loaded: Loaded | None, dry_r
         "files": {kind: str(path) for kind, path in outputs.items()},
         "loaded": asdict(loaded) if loaded else None,
         "warnings": made.warnings,
-    }
+    })  # fmt: skip

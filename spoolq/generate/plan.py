@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,15 @@ class Plan:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def named_jobs(self) -> list[dict[str, Any]]:
+        """The jobs under ids that stay theirs whatever other jobs there are, and that a URL takes: SLUG-TASK-NUMBER.
+
+        A spool keeps what it was given: with numbers, the next plan's job 0 would be taken for the one it has.
+        """
+        return [{**job, "id": name} for job, name in zip(self.jobs, self.names, strict=True)]
 
     @property
     def resources(self) -> dict[str, list[dict[str, Any]]]:
@@ -79,6 +89,7 @@ def make(inputs: Inputs) -> Plan:
                 _once(plan, submission, earlier)
             else:
                 share.jobs += 1
+                plan.names.append(re.sub(r"[^A-Za-z0-9_.-]", "_", f"{submission.slug}-{task}-{instance.number}"))
                 plan.jobs.append(_job(len(plan.jobs), submission, task, group, instance))
     return plan
 

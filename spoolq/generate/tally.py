@@ -81,12 +81,12 @@ def to_csv(rows: Iterable[Row]) -> str:
     A task that a terminal would obey is made harmless.
     """
     return "".join(
-        f"{row.team_slug}, {_cell(one_line(row.task))}, {row.reported:.2f}, {row.mean:.2f}, {row.finished}, {row.started}\n"
+        f"{row.team_slug}, {_cell(row.task)}, {row.reported:.2f}, {row.mean:.2f}, {row.finished}, {row.started}\n"
         for row in rows
     )
 
 
 def _cell(text: str) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow([text])
+    csv.writer(out, lineterminator="").writerow([one_line(text)])
     return out.getvalue()

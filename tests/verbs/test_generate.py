@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.spooltest.challenge import Challenge, fill
+from tests.spooltest.challenge import Challenge, fill, instance
 from tests.verbs.program import spoolq, spoolq_program
 
 
@@ -123,3 +123,76 @@ def test_a_command_line_without_sense_is_refused(challenge, outside, argv, cause
     ran = spoolq("generate", *argv, ok=False)
     assert (ran.code, ran.out) == (2, "") and cause in ran.err
     assert not (outside / "jobs.json").exists()
+
+
+def waiting(spool):
+    """The ids that workers will see of the queued jobs, and what each needs."""
+    documents = [json.loads(path.read_text()) for path in sorted((spool / "queued").glob("*.json"))]
+    return {document["external_id"]: (document["resource_type"], document["request"]) for document in documents}
+
+
+def test_submit_puts_pools_and_jobs_into_the_spool(challenge, spool, outside):
+    # When jobs are submitted rather than written
+    ran = spoolq("generate", "--submit")
+    # Then the spool has the resources in pools and a job an instance, and no file was written
+    assert ran.lines[-2:] == ["loaded 4 resources; 0 were there", "loaded 7 jobs; 0 were there"]
+    assert sorted(folder.name for folder in (spool / "pools").glob("[!.]*")) == ["comet_1", "comet_2", "comet_2_1"]
+    jobs = waiting(spool)
+    assert list(jobs) == [
+        "comet_2-radio-3", "comet_2-trash-4", "comet_2-trash-5",
+        "comet-dishes-10", "comet-dishes-1", "comet-dishes-2", "comet-radio-3",
+    ]  # fmt: skip
+    assert jobs["comet-radio-3"] == (
+        "comet_1",
+        {"team": "Comet", "team_slug": "comet", "task": "radio", "instance_basename": instance("radio", 3)},
+    )
+    assert not (outside / "jobs.json").exists() and not (outside / "resources.json").exists()
+
+
+def test_submitting_again_adds_only_what_is_new(challenge, spool):
+    # Given a spool that has the jobs, one of which is finished, and a team that comes later
+    spoolq("generate", "--submit")
+    challenge.metrics("comet", "dishes", 1, {"q_score": 1})
+    challenge.submission("another.json", "Ant", 1, {"radio": 1})
+    challenge.raw({**json.loads(challenge.resources.read_text()), "ant": [{"host": "e", "port": 5}]})
+    # When they are submitted again
+    said = spoolq("generate", "--submit", "--results-root", challenge.results, "--json", "--spool", spool).json()
+    # Then what was there is there once
+    assert said["loaded"] == {
+        "resources": 1, "resources_known": 4, "pending": 1, "done": 0, "jobs_known": 6, "missing": {}
+    }  # fmt: skip
+    assert said["files"] == {} and len(list((spool / "queued").glob("*.json"))) == 8
+    assert waiting(spool)["ant-radio-3"][0] == "ant_1"
+
+
+def test_submit_writes_the_files_that_are_named(challenge, spool, outside):
+    ran = spoolq("generate", "--submit", "--output-jobs-file", "mine.json")
+    assert "wrote 7 jobs to mine.json" in ran.lines
+    assert [job["id"] for job in json.loads((outside / "mine.json").read_text())] == list(range(7))
+    assert not (outside / "resources.json").exists()
+
+
+def test_a_dry_run_of_submit_changes_nothing(challenge, spool, outside):
+    before = sorted(outside.iterdir())
+    said = spoolq("generate", "--submit", "--dry-run").lines[-1]
+    assert said == "would load 3 resource types and 7 jobs, but what the spool has"
+    ran = spoolq("generate", "--submit", "--dry-run", "--json")
+    assert (ran.json()["jobs"], ran.json()["loaded"], ran.json()["files"]) == (7, None, {})
+    assert waiting(spool) == {} and list((spool / "pools").iterdir()) == []
+    assert sorted(outside.iterdir()) == before
+
+
+def test_submit_needs_a_spool_before_anything_else(challenge, outside):
+    # Given no spool, When jobs are submitted, Then that is said first, and nothing is written
+    ran = spoolq("generate", "--submit", "--output-jobs-file", "mine.json", ok=False)
+    assert (ran.code, ran.out) == (5, "") and "cannot open spool spool: it does not exist." in ran.err
+    assert not (outside / "mine.json").exists()
+
+
+def test_what_the_spool_refuses_leaves_it_as_it_was(challenge, spool):
+    # Given resources that no JSON can say
+    challenge.resources.write_text('{"comet": [{"port": NaN}]}')
+    # When they are submitted, Then that is refused in one sentence
+    ran = spoolq("generate", "--submit", ok=False)
+    assert (ran.code, ran.out) == (2, "") and ran.err.startswith("spoolq: cannot load resource comet_1[0]: ")
+    assert waiting(spool) == {} and list((spool / "pools").iterdir()) == []
