@@ -33,6 +33,8 @@ _DOOR = {
     "429": "Too many refused tokens: wait",
 }
 _REFUSAL = {"type": "object", "title": "Refusal", "required": ["detail"], "properties": {"detail": {"type": "string"}}}
+#: The faults of a request as FastAPI lists them; a recipe's are one text.
+_LISTED = {"$ref": "#/components/schemas/HTTPValidationError"}
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 
@@ -60,13 +62,33 @@ def _completed(app: FastAPI, token: bool) -> dict[str, Any]:
         for method in set(methods) & set(_METHODS):
             free = (method.upper(), path) in OPEN
             _complete(methods[method], token=token and not free)
+            if not path.startswith("/api/v1/"):
+                _complete_other(methods[method])
     return found
 
 
 def _complete(operation: dict[str, Any], *, token: bool) -> None:
-    answers = operation.setdefault("responses", {})
     for status, said in _DOOR.items():
-        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-        answers.setdefault(status, {"description": said, "content": content})
+        _answer(operation, status, said)
+    for status in [status for status in operation["responses"] if status >= "400"]:
+        _answer(operation, status, "")
     if token:
         operation["security"] = [{"token": []}]
+
+
+def _complete_other(operation: dict[str, Any]) -> None:
+    """What FastAPI and the spool may answer at any route of another dialect; ours say it themselves."""
+    if "requestBody" in operation:
+        _answer(operation, "400", "The body cannot be read")
+    _answer(operation, "503", "The spool cannot be used at this moment: try again")
+    invalid = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+    if invalid.get("schema") == _LISTED:
+        invalid["schema"] = {"anyOf": [_LISTED, {"$ref": "#/components/schemas/Fault"}]}
+
+
+def _answer(operation: dict[str, Any], status: str, said: str) -> None:
+    """Say that *operation* may be answered so, if it does not; and with which body."""
+    answer = operation.setdefault("responses", {}).setdefault(status, {"description": said})
+    content = answer.setdefault("content", {})
+    if "application/json" not in content:  # also where a good answer is plain text
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/Refusal"}}
