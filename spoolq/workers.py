@@ -68,6 +68,8 @@ class Workers:
     def __init__(self, store: Store, say: Say) -> None:
         self.store, self.say = store, say
         self.schedule = Schedule(store)
+        #: Whether any worker has asked for a job yet.
+        self.asked = False
         self._taking = threading.Lock()
         self._known: dict[str, Held] = {}
         #: Jobs that cannot be moved, of which the operator was told.
@@ -104,12 +106,13 @@ class Workers:
 
         Raises SpoolUnusable, and OSError when the disk refuses: then nothing was given.
         """
-        if control.read(self.store).paused:
+        self.asked = True
+        there = shelves(self.store)
+        if not there or control.read(self.store).paused:
             return None
         with self._taking:  # one thread of us at a time, or they would all run for the same job
             self.schedule.refresh()
             busy = Counter(held.kind for held in self.standing())
-            there = shelves(self.store)
             while (stem := self.schedule.first(busy, there)) is not None:
                 self.schedule.forget(f"{stem}.json")
                 assigned = self._claim(stem, worker)
