@@ -32,7 +32,7 @@ function labelled(name, field) {
   return el("label", { class: "field" }, el("span", {}, name), field);
 }
 
-/** The form. *changed* is called with the new query. `show(query, recipes)` has it show one. */
+/** The form. *changed* is called with the new query. `show(query, recipes)` has it show one, `offer(recipes)` only offers. */
 export function filterForm(changed) {
   let timer = null;
   const soon = () => {
@@ -71,17 +71,25 @@ export function filterForm(changed) {
     return found;
   }
 
-  function show(wanted, recipes) {
-    const on = wanted.state ?? ENDED;
-    for (const box of states) box.checked = on.includes(box.value);
-    const named = [...new Set([...recipes, ...(wanted.recipe ?? [])])];
+  /** Offer these recipes, and the one that is asked for. */
+  function offer(recipes, asked = fields.recipe.value) {
+    const named = [...new Set([...recipes, asked])].filter(Boolean);
     if (fields.recipe.children.length !== named.length + 1) {
       fill(fields.recipe, el("option", { value: "" }, "any"), named.map((name) => el("option", { value: name }, name)));
     }
+    fields.recipe.value = asked;
+  }
+
+  /** Show a query. What is being typed stays as it is when it comes to the same. */
+  function show(wanted, recipes) {
+    const on = wanted.state ?? ENDED;
+    for (const box of states) box.checked = on.includes(box.value);
+    offer(recipes, wanted.recipe?.[0] ?? "");
     for (const [name, field] of Object.entries(fields)) {
-      if (document.activeElement !== field || !wanted[name]) field.value = wanted[name]?.[0] ?? "";
+      const value = wanted[name]?.[0] ?? "";
+      if (field.value.trim() !== value) field.value = value;
     }
     if (["recipe", "model", "task", "from", "to"].some((name) => wanted[name])) more.open = true;
   }
-  return { node, show };
+  return { node, show, offer };
 }

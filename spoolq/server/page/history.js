@@ -145,7 +145,7 @@ export function historyView(route) {
     node,
     // A page further back stays as it is: who reads it does not want it to move.
     refresh: () => query.cursor || refresher.poke(),
-    redraw: () => form.show(query, live.recipes),
+    redraw: () => form.offer(live.recipes),
     update(next) {
       const turned = next.query.cursor?.[0] !== query.cursor?.[0];
       query = next.query;

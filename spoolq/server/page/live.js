@@ -15,7 +15,7 @@ const STALE_MS = 8000;
 
 /**
  * `status` (status has changed), `change` (a job has, `detail` says which), `look` (something may have), `line` (the
- * connection), `progress`, `title` (the view has another name).
+ * connection), `progress`, `title` (the view has another name), `signed-in`.
  */
 export const news = new EventTarget();
 
@@ -52,7 +52,6 @@ const statusLook = new Refresher(async (signal) => {
     live.status = status;
     live.paused = status.paused;
     live.counts = countsOf(status);
-    if (live.line === "signed-out") setLine("connecting");
     tell("status");
   } catch (error) {
     if (!isTrouble(error)) throw error;
@@ -104,7 +103,7 @@ function lineIs(state, facts) {
     live.lostAt ??= Date.now();
     live.problem = facts.message;
     setLine("lost");
-  } else if (state === "refused") setLine("signed-out");
+  }
 }
 
 function setLine(line) {
@@ -137,9 +136,11 @@ export function tryNow() {
 
 /** The caller has shown a token: begin anew. */
 export function signedIn() {
-  live.line = "connecting";
-  stream.again();
-  refreshAll();
+  stream.stop();
+  setLine("connecting");
+  stream.start();
+  statusLook.poke();
+  tell("signed-in");
 }
 
 /** Begin. */
@@ -149,7 +150,10 @@ export function startLive() {
   door.addEventListener("answered", () => {
     live.answeredAt = Date.now();
   });
-  door.addEventListener("signed-out", () => setLine("signed-out"));
+  door.addEventListener("signed-out", () => {
+    stream.stop(); // it may still be open: it was let in before
+    setLine("signed-out");
+  });
   globalThis.addEventListener("online", tryNow);
   document.addEventListener("visibilitychange", () => {
     hiddenSince = document.hidden ? Date.now() : null;

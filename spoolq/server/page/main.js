@@ -29,22 +29,28 @@ function go(event) {
   const route = parseRoute(location.hash);
   if (!(route.name in VIEWS) || (route.name === "job" && !route.id)) route.name = "queue";
   if (current?.update && current.name === route.name) {
+    current.route = route;
     current.update(route);
     return;
   }
-  const main = document.getElementById("main");
+  show(route);
+  if (event) {
+    const main = document.getElementById("main");
+    scrollTo(0, 0);
+    (main.querySelector("h1") ?? main).focus({ preventScroll: true });
+  }
+}
+
+/** Put the view of a route into its place, made anew. */
+function show(route) {
   current?.leave();
   current = VIEWS[route.name](route);
-  current.name = route.name;
-  fill(main, current.node);
+  Object.assign(current, { name: route.name, route });
+  fill(document.getElementById("main"), current.node);
   showNavigation();
   showTitle();
   if (current.start) current.start();
   else current.refresh();
-  if (event) {
-    scrollTo(0, 0);
-    (main.querySelector("h1") ?? main).focus({ preventScroll: true });
-  }
 }
 
 function showNavigation() {
@@ -107,6 +113,8 @@ function start() {
   addEventListener("hashchange", go);
   news.addEventListener("status", showStatus);
   news.addEventListener("title", showTitle);
+  // Its streams were refused meanwhile.
+  news.addEventListener("signed-in", () => show(current.route));
   news.addEventListener("look", () => current?.refresh());
   news.addEventListener("line", () => {
     showLine();

@@ -172,7 +172,7 @@ export function resultsView(route) {
     width = node.clientWidth;
   });
   resized.observe(node);
-  const showFields = () => fields.forEach((field) => { if (document.activeElement !== field) field.value = query[field.name]?.[0] ?? ""; });
+  const showFields = () => fields.forEach((field) => { field.value = query[field.name]?.[0] ?? ""; });
   showFields();
   return {
     title: "Results",
