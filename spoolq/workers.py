@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from spoolq import control, history, remote
 from spoolq.attempt import accept, reject
@@ -120,6 +120,14 @@ class Workers:
                     return assigned
         return None
 
+    def on_offer(self) -> int:
+        """How many jobs a worker could have now; 0 while the queue is paused."""
+        there = shelves(self.store)
+        if not there or control.read(self.store).paused:
+            return 0
+        waiting = self.waiting()
+        return sum(waiting.get(kind, 0) for kind, shelf in there.items() if not shelf.draining)
+
     def waiting(self) -> dict[str, int]:
         """How many jobs wait for a worker, by type of resources, by a fresh listing."""
         with self._taking:
@@ -202,17 +210,20 @@ class Workers:
         facts: dict[str, Any] = {"result": result or {}, "metrics": metrics or {}}
         remote.end(self.store, running, record, State.COMPLETED, "succeeded", warn=self.say, **facts)
 
-    def fail(self, job: str, worker: str, error: str, exit_code: int | None) -> State:
+    def fail(
+        self, job: str, worker: str, error: str, exit_code: int | None, outcome: Literal["exit", "lost"] = "exit"
+    ) -> State:
         """The same for a job that *worker* knows to have failed; returns where it is now: back in the queue, perhaps.
 
-        The outcome is `exit`; whether it runs again is said by `retry_on` and `max_attempts`.
+        *outcome* is `lost` when the worker is stopped before the job has ended. Whether it runs again is said by
+        `retry_on` and `max_attempts`.
         """
         running, record = self._mine(job, worker)
-        if remote.may_run_again(self.store, running, record, "exit"):
-            remote.give_up(self.store, running, record, "exit", warn=self.say)
+        if remote.may_run_again(self.store, running, record, outcome):
+            remote.give_up(self.store, running, record, outcome, warn=self.say)
             return State.QUEUED
         facts: dict[str, Any] = {"error": block(error[:MAX_ERROR]), "exit_code": exit_code}
-        remote.end(self.store, running, record, State.FAILED, "exit", warn=self.say, **facts)
+        remote.end(self.store, running, record, State.FAILED, outcome, warn=self.say, **facts)
         return State.FAILED
 
     def _mine(self, job: str, worker: str) -> tuple[Running, dict[str, Any]]:

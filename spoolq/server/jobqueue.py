@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -30,8 +30,10 @@ log = logging.getLogger("spoolq.server.jobqueue")
 #: The longest that a request may wait for a resource, in seconds.
 _LONGEST_S = 60.0
 
+Got = TypeVar("Got")
 Worker = Annotated[str, Query(description="What the worker calls itself, the same in all that it asks")]
 JobId = Annotated[str, Query(description="The job that the resource is for, as the worker calls it")]
+Wait = Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for one, at most 60")]
 Index = Annotated[int, Query(description="The resource's `index`")]
 
 
@@ -41,8 +43,13 @@ class Dialect:
     def __init__(self, face: Face) -> None:
         self.face = face
         self.workers = Workers(face.store, lambda line: log.warning("%s", one_line(line)))
-        self.line = Line(face)
+        self.for_jobs = Line(face, lambda _kinds: {"": self.workers.on_offer()})
+        self.for_resources = Line(face, self._free)
         self.upkeep = Upkeep(face, self.workers)
+
+    def _free(self, kinds: set[str]) -> dict[str, int | None]:
+        found = (pools.look(self.face.store, kind) for kind in kinds)
+        return {shelf.kind: None if not shelf.total else 0 if shelf.draining else len(shelf.free) for shelf in found}
 
 
 #: By the id of the face: routes and upkeep are made apart, and are one.
@@ -75,13 +82,35 @@ def router(face: Face) -> APIRouter:
     return made
 
 
+async def _get(
+    request: Request, line: Line, kind: str, wait: float, try_it: Callable[[], Awaitable[Got | None]]
+) -> Got | None:
+    """What *try_it* gets, waited for at most *wait* seconds in *line*; None when there was nothing to be had."""
+    got = await try_it()
+    if got is not None or not wait:
+        return got
+    await request.body()  # what comes after it is that the client has gone
+    loop = asyncio.get_running_loop()
+    until = loop.time() + min(wait, _LONGEST_S)
+    async with line.ticket(kind) as ticket:
+        while (left := until - loop.time()) > 0:
+            await ticket.wait(left)
+            if await request.is_disconnected():
+                return None  # nobody would ever give it back
+            ticket.called.clear()  # RACE: before the look, so that what comes free during it calls again
+            got = await try_it()
+            if got is not None:
+                return got
+    return None
+
+
 def _jobs(made: APIRouter, dialect: Dialect) -> None:
     face, workers = dialect.face, dialect.workers
 
     @made.get("/job", responses=GIVEN)
-    async def get_job(worker: Worker) -> Answer:
+    async def get_job(request: Request, worker: Worker, wait: Wait = 0.0) -> Answer:
         """Take the next job, or null. It is the worker's from now on: it must be heard of until it is done."""
-        given = await face.work(workers.take, worker)
+        given = await _get(request, dialect.for_jobs, "", wait, lambda: face.work(workers.take, worker))
         if given is None:
             return Answer({"job": None})
         face.moved()
@@ -126,10 +155,13 @@ def _ends(made: APIRouter, dialect: Dialect) -> None:
         worker: Worker,
         error: Annotated[str, Query(description="What went wrong, for people")] = "its worker gave no reason",
         exit_code: Annotated[int | None, Query(ge=-255, le=255)] = None,
+        outcome: Annotated[
+            Literal["exit", "lost"], Query(description="`lost`: the worker is stopped before the job has ended")
+        ] = "exit",
     ) -> Answer:
-        """Say that the job failed. It waits again if its `retry_on` has `exit` and an attempt is left."""
+        """Say that the job failed. It waits again if its `retry_on` has the outcome and an attempt is left."""
         try:
-            became = await face.work(workers.fail, job_id, worker, error, exit_code)
+            became = await face.work(workers.fail, job_id, worker, error, exit_code, outcome)
         except ClaimLost:
             raise HTTPException(400, "Job not assigned to worker") from None
         face.moved()
@@ -150,18 +182,16 @@ def _resources(made: APIRouter, dialect: Dialect) -> None:
         "/resource/{resource_type}/acquire",
         responses=LEASED | refusals(404, "Unknown resource type") | refusals(429, "No resources available"),
     )
-    async def acquire(
-        request: Request,
-        resource_type: str,
-        worker: Worker,
-        job_id: JobId,
-        wait: Annotated[
-            float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for one, at most 60")
-        ] = 0.0,
-    ) -> Answer:
+    async def acquire(request: Request, resource_type: str, worker: Worker, job_id: JobId, wait: Wait = 0.0) -> Answer:
         """Lease the first free resource; asked again, the same. Until it is released it must be heard of."""
+
+        async def try_it() -> pools.Leased | None:
+            with contextlib.suppress(NoneFree):
+                return await dialect.face.work(pools.acquire, dialect.face.store, resource_type, worker, job_id)
+            return None
+
         try:
-            leased = await _lease(dialect, request, resource_type, worker, job_id, min(wait, _LONGEST_S))
+            leased = await _get(request, dialect.for_resources, resource_type, wait, try_it)
         except PoolUnknown:
             raise HTTPException(404, "Unknown resource type") from None
         if leased is None:
@@ -171,34 +201,6 @@ def _resources(made: APIRouter, dialect: Dialect) -> None:
             of_whom = one_line(worker), one_line(job_id)
             log.info("Resource %s[%s] allocated to %s for job %s", resource_type, leased.index, *of_whom)
         return Answer({"index": leased.index, "resource": leased.resource})
-
-
-async def _lease(
-    dialect: Dialect, request: Request, kind: str, worker: str, job: str, wait: float
-) -> pools.Leased | None:
-    """A lease, waited for if need be; None when there was none to be had. Raises PoolUnknown."""
-
-    async def try_it() -> pools.Leased | None:
-        with contextlib.suppress(NoneFree):
-            return await dialect.face.work(pools.acquire, dialect.face.store, kind, worker, job)
-        return None
-
-    leased = await try_it()
-    if leased is not None or not wait:
-        return leased
-    await request.body()  # what comes after it is that the client has gone
-    loop = asyncio.get_running_loop()
-    until = loop.time() + wait
-    async with dialect.line.ticket(kind) as ticket:
-        while (left := until - loop.time()) > 0:
-            await ticket.wait(left)
-            if await request.is_disconnected():
-                return None  # nobody would ever release it
-            ticket.called.clear()  # RACE: before the look, so that what comes free during it calls again
-            leased = await try_it()
-            if leased is not None:
-                return leased
-    return None
 
 
 def _leases(made: APIRouter, dialect: Dialect) -> None:

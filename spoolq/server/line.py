@@ -1,7 +1,7 @@
-"""Who waits for a resource: first come, first served, and woken when one is free.
+"""Who waits for a resource, or for a job: first come, first served, and woken when there may be one.
 
-A release or an expiry pokes the face's wake-up at once; those of other processes are heard by its watch. One look at
-the disk then does for all who wait, however many.
+What happens through this server pokes the face's wake-up at once; what others do is heard by its watch. One look at the
+disk then does for all who wait, however many.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from spoolq.errors import SpoolqError
-from spoolq.pools import look
 from spoolq.server.face import Face
 
+#: How many may be had of each of those kinds now; None for one that there is not (any more). Looks at the disk.
+Count = Callable[[set[str]], dict[str, int | None]]
 log = logging.getLogger("spoolq.server.jobqueue")
 #: How often somebody looks when nobody is woken, in seconds.
 _TIMER_S = 2.0
+#: Looking may cost this share of the time.
+_SHARE = 0.2
 
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A place in the line for a resource of *kind*."""
+    """A place in the line for one of *kind*."""
 
     kind: str
     called: asyncio.Event = field(default_factory=asyncio.Event)
@@ -36,12 +39,16 @@ class Ticket:
 
 
 class Line:
-    """The line of one server; of its event loop alone."""
+    """The line of one server, for what *count* counts; of its event loop alone."""
 
-    def __init__(self, face: Face) -> None:
-        self.face = face
+    def __init__(self, face: Face, count: Count) -> None:
+        self.face, self.count = face, count
         self._tickets: list[Ticket] = []
         self._caller: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many stand in it."""
+        return len(self._tickets)
 
     @contextlib.asynccontextmanager
     async def ticket(self, kind: str) -> AsyncIterator[Ticket]:
@@ -57,20 +64,17 @@ class Line:
             self.face.wake.poke()  # who was called and did not come leaves the turn to the next
 
     async def _call(self) -> None:
+        clock = asyncio.get_running_loop().time
         while self._tickets:
-            seen = self.face.wake.count
+            seen, began = self.face.wake.count, clock()
             try:
-                free = await self.face.work(self._free, {ticket.kind for ticket in self._tickets})
+                free = await self.face.work(self.count, {ticket.kind for ticket in self._tickets})
             except (SpoolqError, OSError) as error:
-                log.warning("cannot look at the pools: %s. Trying again.", error)
+                log.warning("cannot look what there is for who waits: %s. Trying again.", error)
             else:
                 self._call_out(free)
+            await asyncio.sleep(min(_TIMER_S, (clock() - began) * (1 / _SHARE - 1)))
             await self.face.wake.after(seen, _TIMER_S)
-
-    def _free(self, kinds: Iterable[str]) -> dict[str, int | None]:
-        """How many of each type may be had now; None for a type that is gone."""
-        shelves = (look(self.face.store, kind) for kind in kinds)
-        return {s.kind: None if not s.total else 0 if s.draining else len(s.free) for s in shelves}
 
     def _call_out(self, free: dict[str, int | None]) -> None:
         for ticket in self._tickets:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from spoolq import control
 from spoolq.find import find
 from spoolq.pools import release as release_on_disk
 from spoolq.server import jobqueue
@@ -301,7 +302,7 @@ def acquire_later(live, worker, wait, kind="a_1"):
 
 def waiting(live):
     """How many requests stand in the line."""
-    return len(jobqueue.of(live.face).line._tickets)
+    return len(jobqueue.of(live.face).for_resources)
 
 
 def test_who_waits_has_a_resource_as_soon_as_it_is_given_back(store, live, ask):
@@ -415,6 +416,45 @@ def test_many_wait_for_few_and_each_has_one_in_the_end(store, live):
         list(pool.map(work, range(20)))
     assert most[0] == 1
     assert holders(store) == {0: None, 1: None}
+
+
+def ask_later(live, worker, wait):
+    """A worker that waits for a job, in a thread: its job, and when it came."""
+
+    def go():
+        with httpx.Client(base_url=live.base, trust_env=False, timeout=30) as client:
+            answer = client.get("/job", params={"worker": worker, "wait": wait})
+            return answer.json()["job"], time.monotonic()
+
+    pool = ThreadPoolExecutor(1)
+    made = pool.submit(go)
+    pool.shutdown(wait=False)
+    return made
+
+
+def test_a_worker_that_waits_has_a_job_as_soon_as_there_is_one(store, live):
+    # Given a pool, and two workers that wait for a job
+    stocked(store)
+    line = jobqueue.of(live.face).for_jobs
+    first = ask_later(live, "first", 20)
+    wait_for(lambda: len(line) == 1)
+    second = ask_later(live, "second", 20)
+    wait_for(lambda: len(line) == 2)
+    # When a job comes, Then the first has it at once, and the other waits on
+    came = time.monotonic()
+    needed(store, "a_1", "7")
+    job, when = first.result(10)
+    assert job["id"] == "7" and when - came < 0.8
+    assert not second.done()
+    # When the queue is paused, Then nobody gets one; when it goes on, the other does
+    control.pause(store, os.getuid())
+    needed(store, "a_1", "8")
+    time.sleep(0.05)
+    assert not second.done()
+    control.resume(store)
+    assert second.result(10)[0]["id"] == "8"
+    # and who waits in vain is told so
+    assert ask_later(live, "third", 0.1).result(10)[0] is None
 
 
 def test_every_job_goes_to_one_worker_of_two_servers(store, live):
