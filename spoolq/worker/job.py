@@ -151,7 +151,9 @@ class Job:
         code = status if status is not None and status >= 0 else None
 
         def tell() -> bool:
-            return self.server.done(job) if outcome is Outcome.DONE else self.server.fail(job, error, code)
+            if outcome is Outcome.DONE:
+                return self.server.done(job)
+            return self.server.fail(job, error, code, "lost" if outcome is Outcome.STOPPED else "exit")
 
         if not insist(tell, self.halted, self.say):
             return Outcome.LOST

@@ -6,12 +6,12 @@ reach: it goes back into the queue after the server's time-out.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import random
 import signal
 import socket
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from spoolq.errors import EXIT_JOB_FAILED, EXIT_OK, EXIT_TRY_AGAIN, SpoolqError
 from spoolq.names import token
 from spoolq.plain import one_line
 from spoolq.worker.job import Command, Job, Outcome
-from spoolq.worker.patience import FIRST_S, MOST_S
+from spoolq.worker.patience import FIRST_S, MOST_S, insist
 from spoolq.worker.server import Offer, Server, Unreachable
 
-#: For how long a server is asked to hold back the answer that there is no job, in seconds.
-_HOLD_S = 20.0
+#: For how long a server is asked to hold back the answer that there is no job, in seconds; as long may a stop take.
+_HOLD_S = 3.0
 #: Between two questions to a server that does not hold it back, in seconds.
 _IDLE_S = 1.0
 
@@ -142,6 +142,10 @@ class Worker:
 
     def _work(self, lane: int, server: Server, offer: Offer) -> bool:
         """Run a job; whether the lane may take another one."""
+        if self.draining.is_set():  # RACE: told to stop while the server was looking for a job
+            self.say(f"{offer.job} given back: we are stopped")
+            insist(lambda: server.fail(offer.job, "its worker was stopped", None, "lost"), self.draining, self.say)
+            return False
         self.say(f"{offer.job} taken ({offer.kind}) as {server.worker}")
         job = Job(server, offer, self.options.command, self.options.heartbeat, self.say)
         with self._lock:
@@ -155,6 +159,6 @@ class Worker:
         return outcome is not Outcome.NO_COMMAND
 
     def say(self, line: str) -> None:
-        """One line for the operator."""
-        sys.stderr.write(f"{time.strftime('%H:%M:%S')} worker: {one_line(line)}\n")
-        sys.stderr.flush()
+        """One line for the operator; a closed terminal is no reason to stop."""
+        with contextlib.suppress(OSError):
+            os.write(2, f"{time.strftime('%H:%M:%S')} worker: {one_line(line)}\n".encode())

@@ -78,11 +78,14 @@ class Server:
         """Say that *job* is done; False when it is not ours any more."""
         return self._is_ours(f"/done/{_quoted(job)}")
 
-    def fail(self, job: str, error: str, exit_code: int | None) -> bool:
-        """Say that *job* has failed; False when it is not ours any more. The original has no word for it: True."""
+    def fail(self, job: str, error: str, exit_code: int | None, outcome: str) -> bool:
+        """Say that *job* has failed, or is `lost` because we are stopped; False when it is not ours any more.
+
+        The original has no word for it: True.
+        """
         code = {} if exit_code is None else {"exit_code": str(exit_code)}
         try:
-            return self._is_ours(f"/fail/{_quoted(job)}", error=error, **code)
+            return self._is_ours(f"/fail/{_quoted(job)}", error=error, outcome=outcome, **code)
         except Refused as refused:
             if refused.status in _NO_ROUTE:
                 return True

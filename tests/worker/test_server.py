@@ -39,9 +39,9 @@ def test_a_name_with_odd_letters_is_one_part_of_the_path():
     # Given a job's id with a slash and a question mark, When it is spoken of, Then it is quoted
     with answering(lambda *_: (200, {"status": "ok"})) as server:
         asked = Server(server.url, "me")
-        assert asked.keep("a/b?c") and asked.done("a/b?c") and asked.fail("a/b?c", "why\nnot", 3)
+        assert asked.keep("a/b?c") and asked.done("a/b?c") and asked.fail("a/b?c", "why\nnot", 3, "exit")
         assert server.paths() == ["POST /job/a%2Fb%3Fc/heartbeat", "POST /done/a%2Fb%3Fc", "POST /fail/a%2Fb%3Fc"]
-        assert server.asked[2][2] == {"worker": "me", "error": "why\nnot", "exit_code": "3"}
+        assert server.asked[2][2] == {"worker": "me", "error": "why\nnot", "outcome": "exit", "exit_code": "3"}
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -49,14 +49,14 @@ def test_a_job_that_is_not_ours_any_more(status):
     # Given a server that says so, with either status, When the worker speaks of its job, Then it learns that
     with answering(lambda *_: (status, {"detail": "Job not assigned to worker"})) as server:
         asked = Server(server.url, "me")
-        assert (asked.keep("1"), asked.done("1"), asked.fail("1", "", None)) == (False, False, False)
+        assert (asked.keep("1"), asked.done("1"), asked.fail("1", "", None, "lost")) == (False, False, False)
 
 
 def test_the_original_has_no_route_for_a_failure():
     # Given a server without it, When a job has failed, Then that was all one can do; other routes must be there
     with answering(lambda *_: (404, {"detail": "Not Found"})) as server:
         asked = Server(server.url, "me")
-        assert asked.fail("1", "why", 1)
+        assert asked.fail("1", "why", 1, "exit")
         with pytest.raises(Refused, match="404 Not Found"):
             asked.keep("1")
 
