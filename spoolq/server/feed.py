@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from itertools import islice
 
 from spoolq.errors import SpoolqError
@@ -44,7 +44,7 @@ class Feed:
         self._count, self._last = 0, 0
         self._queue: tuple[int, float, bytes] = (0, float("-inf"), b"")
 
-    async def listen(self, since: int | None) -> AsyncIterator[bytes]:
+    async def listen(self, since: int | None) -> AsyncGenerator[bytes, None]:
         """The queue as it is, what changed *since* (an event's id, ns) if given, then what changes.
 
         Ends when the reader does: then the spool could not be looked at, and the log says why.

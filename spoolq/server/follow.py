@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from spoolq.errors import JobNotFound
@@ -21,7 +21,7 @@ _LONGEST_S = 15.0
 
 async def follow(
     face: Face, records: Records, pulse: Pulse, stem: Stem, at: tuple[int, int] | None, lines: int | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """`log` and `attempt` events as they come, at last `end`; nothing more when the job is pruned meanwhile.
 
     *at*: attempt and offset to go on from; else *lines* lines before the end, or from the beginning.
