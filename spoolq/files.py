@@ -39,14 +39,29 @@ class Disk:
 
         A failed close is a failed write (NFS reports a full disk only then), and leaves nothing behind.
         """
+        return self.settle(path, self.begin(path, data, mode))
+
+    def begin(self, path: Path, data: bytes, mode: int = 0o644) -> int:
+        """The first half of `write_new`: *path* is there and open, *data* on its way. Returns its descriptor."""
         self.step("create", path)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
+            self.step("write", path)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        return fd
+
+    def settle(self, path: Path, fd: int) -> os.stat_result:
+        """The second half: on disk and closed when it returns."""
+        try:
             try:
-                self.step("write", path)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
                 if self.durable:
                     self.step("fsync", path)
                     os.fsync(fd)

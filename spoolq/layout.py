@@ -184,3 +184,7 @@ class Layout:
         """*path* as records show it: relative to the root where it lies inside, absolute elsewhere."""
         root = f"{self.root}/"
         return str(path).removeprefix(root)
+
+    def anchored(self, relative: str) -> Path:
+        """Where that is which a record gives *relative* to the root."""
+        return self.root / relative

@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "stock",
         "store",
         "submit",
+        "together",
         "trust",
         "waiting",
     ),

@@ -20,6 +20,7 @@ from spoolq.server.failures import Failures
 from spoolq.server.figures import Counted, Figures
 from spoolq.server.headers import Headers
 from spoolq.server.hosts import Hosts
+from spoolq.server.quick import Quick
 from spoolq.server.tokens import tokens_of
 from spoolq.store import Store
 
@@ -43,6 +44,7 @@ def create_app(store: Store, options: ServerSection | None = None, *, prune: boo
         async with contextlib.AsyncExitStack() as stack:
             await face.wake.start()
             stack.push_async_callback(face.wake.stop)
+            stack.push_async_callback(face.commits.stop)
             for module in modules:
                 if hasattr(module, "running"):
                     await stack.enter_async_context(module.running(face))
@@ -54,6 +56,7 @@ def create_app(store: Store, options: ServerSection | None = None, *, prune: boo
         app.include_router(module.router(face))
     faults.install(app, str(store.root))
     documented.install(app, token=tokens.full is not None)
+    app.add_middleware(Quick, lanes=face.lanes, root=str(store.root))
     _guard(app, options, tokens, face.figures)
     return app
 

@@ -11,7 +11,9 @@ from starlette.requests import HTTPConnection
 
 from spoolq.api import Spool
 from spoolq.sections import ServerSection
+from spoolq.server.commits import Commits
 from spoolq.server.figures import Figures
+from spoolq.server.quick import Lanes
 from spoolq.server.view import View
 from spoolq.server.wake import Wake
 from spoolq.store import Store
@@ -32,12 +34,16 @@ class Face:
     wake: Wake = field(init=False)
     spool: Spool = field(init=False)
     figures: Figures = field(init=False)
+    lanes: Lanes = field(init=False)
+    commits: Commits = field(init=False)
 
     def __post_init__(self) -> None:
         self.view = View(self.store)
         self.wake = Wake(self.store)
         self.spool = Spool.of(self.store)
         self.figures = Figures()
+        self.lanes = Lanes()
+        self.commits = Commits(self.store)
 
     async def work(self, function: Callable[Given, Answer], *args: Given.args, **named: Given.kwargs) -> Answer:
         """Run what touches the disk in a thread: a file system that hangs must not stop who asks for nothing of it."""

@@ -42,16 +42,20 @@ _TRY_LATER = "the spool cannot be used at this moment. Try again; the server's l
 def install(app: FastAPI, root: str) -> None:
     """Have *app* answer every error of ours, and every fault of the disk; *root* never leaves the host."""
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, SpoolqError)
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, SpoolqError | OSError)
+        return response(request, error, root)
+
+    app.add_exception_handler(SpoolqError, answer)
+    app.add_exception_handler(OSError, answer)
+
+
+def response(request: Request, error: SpoolqError | OSError, root: str) -> JSONResponse:
+    """What is answered to *request*; of a fault of the disk the log says more."""
+    if isinstance(error, SpoolqError):
         return _answer(request, error, root)
-
-    async def disk(request: Request, error: Exception) -> JSONResponse:
-        log.warning("%s %s: %s", request.method, request.url.path, error)
-        return JSONResponse({"detail": _TRY_LATER}, 503, {"Retry-After": "1"})
-
-    app.add_exception_handler(SpoolqError, ours)
-    app.add_exception_handler(OSError, disk)
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    return JSONResponse({"detail": _TRY_LATER}, 503, {"Retry-After": "1"})
 
 
 def status_of(error: SpoolqError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -37,6 +38,8 @@ def serve(store: Store, options: ServerSection, *, prune: bool = False) -> None:
         )
     app = create_app(store, options, prune=prune)
     listener = bind(options.host, options.port)
+    gc.collect()
+    gc.freeze()  # what there is by now stays: to look through it again and again takes a tenth of a busy server's time
     port = listener.getsockname()[1]
     shown = f"[{options.host}]" if ":" in options.host else options.host
     _say(f"serving {one_line(store.root)} on http://{shown}:{port}" + ("" if tokens.full else " to all on this host"))

@@ -27,10 +27,12 @@ class Wake:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: Watch | None = None
         self._timer: asyncio.Task[None] | None = None
+        self._waiting = 0
+        self._due = False
 
     async def start(self) -> None:
         """Begin to watch. Without inotify the timer alone wakes."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._due = asyncio.get_running_loop(), False
         self._timer = self._loop.create_task(self._tick())
         await asyncio.to_thread(self._keep_watch)
 
@@ -47,20 +49,26 @@ class Wake:
     def poke(self) -> None:
         """Something has changed. For any thread; never raises."""
         loop = self._loop
-        if loop is not None:
+        if loop is not None and not self._due:
+            self._due = True  # RACE: taken back before the waiters look, so what comes later pokes again
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._poked)
 
     async def after(self, seen: int, timeout: float) -> int:
         """Wait until `count` is past *seen*, at most *timeout* seconds; returns `count`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(lambda: self.count > seen)
+        self._waiting += 1
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout), self._changed:
+                    await self._changed.wait_for(lambda: self.count > seen)
+        finally:
+            self._waiting -= 1
         return self.count
 
     def _poked(self) -> None:
+        self._due = False
         self.count += 1
-        if self._loop is not None:
+        if self._loop is not None and self._waiting:
             self._loop.create_task(self._tell())
 
     async def _tell(self) -> None:
