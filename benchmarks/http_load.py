@@ -1,8 +1,8 @@
 """Many clients at once on one HTTP server, each with a connection of its own that is kept: a program of its own.
 
 Reads one JSON document from stdin: `host`, `port`, `connections`, `requests` (that many answers are counted), and
-`messages`: pairs of a method with a path, and a body or null, sent in turn. Prints one document: the latencies in ms, how
-long it took in all, how much of that this process computed (near 1 it is the bottleneck itself), answers by status.
+`messages`: pairs of a method with a path, and a body or null, sent in turn. Prints one document: the latencies in ms,
+how long it took in all, how much of that this process computed (near 1 it is the bottleneck itself), answers by status.
 """
 
 from __future__ import annotations

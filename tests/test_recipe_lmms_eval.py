@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spoolq.errors import NoResults, RequestInvalid
 from spoolq.recipes import Place, choose, find
+from spoolq.sections import ServerSection
 from spoolq.settings import Settings
 
 PLACE = Place(Path("/spool/runs/k"), Path("/spool/runs/k/output.partial"), 1, "/venv/bin/python")
@@ -297,3 +298,13 @@ def test_progress_is_that_of_the_requests():
     log = "\rModel Responding:  76%|█ | 122/160 [00:00<00:00, 9it/s]\rSaving:  10%|█| 1/10 [00:00<00:01, 9it/s]"
     assert RECIPE.progress(log)["stage"] == "Model Responding"
     assert (RECIPE.stop_signal, RECIPE.grace) == (signal.SIGTERM, None)
+
+
+def test_what_is_open_to_requests_over_http_is_taken_by_the_runner_too(tmp_path):
+    # Given a root that stands under [server] only
+    (tmp_path / "scores").mkdir()
+    recipe = find("lmms-eval", Settings(server=ServerSection(output_roots=[str(tmp_path / "scores")])))
+    # When a request names a directory in it, Then it is taken; one beside it is not
+    assert recipe.check({**LEAST, "output_dir": str(tmp_path / "scores/a")})["output_dir"] == str(tmp_path / "scores/a")
+    with pytest.raises(RequestInvalid, match="`output_dir`"):
+        recipe.check({**LEAST, "output_dir": str(tmp_path / "other")})

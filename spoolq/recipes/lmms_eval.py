@@ -104,7 +104,9 @@ class LmmsEvalRecipe:
         if not Path(wanted).is_absolute():
             raise RequestInvalid("field `output_dir`: is not absolute; write it from `/` or leave it out", "output_dir")
         real = Path(os.path.realpath(wanted))
-        if any(real.is_relative_to(os.path.realpath(root)) for root in self._settings.output_roots):
+        # Those that only requests over HTTP may name are checked there; the job's file does not say how it came.
+        roots = [*self._settings.output_roots, *(self._settings.server.output_roots or [])]
+        if any(real.is_relative_to(os.path.realpath(root)) for root in roots):
             return real
         raise RequestInvalid(
             f"field `output_dir`: {wanted} is under no directory of `output_roots`; leave it out, or let the operator "
