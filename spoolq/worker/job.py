@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from spoolq.worker.server import Offer, Server
 Say = Callable[[str], None]
 #: The longest error that is sent, in characters: it goes in an address.
 _ERROR = 1000
+#: How a command ends that was told to stop beside its worker.
+_TOLD = (-signal.SIGTERM, -signal.SIGINT)
 #: How long it is tried to give leases back; after that they run out by themselves, in seconds.
 _RELEASE_S = 60.0
 
@@ -53,10 +56,16 @@ class Command:
 
 
 class Job:
-    """A job in hand. `run` it in a thread of its own; `stop` may be called from any."""
+    """A job in hand. `run` it in a thread of its own; `stop` may be called from any.
 
-    def __init__(self, server: Server, offer: Offer, command: Command, heartbeat: float, say: Say) -> None:
-        self.server, self.offer, self.command, self.say = server, offer, command, say
+    *draining* is set when the worker was told to stop. A batch system tells all of its processes at once: a command
+    that dies of that has not failed.
+    """
+
+    def __init__(
+        self, server: Server, offer: Offer, command: Command, heartbeat: float, say: Say, draining: threading.Event
+    ) -> None:
+        self.server, self.offer, self.command, self.say, self.draining = server, offer, command, say, draining
         self.heart = Heart(server, offer.job, heartbeat, self._on_lost, say)
         self.lost = False
         self.halted = threading.Event()
@@ -141,7 +150,7 @@ class Job:
         status, job = report["status"], self.offer.job
         if report["fault"] is not None:
             outcome, error = Outcome.NO_COMMAND, f"the command could not be started: {report['fault']}"
-        elif self.halted.is_set() and status != 0:
+        elif status != 0 and (self.halted.is_set() or (self.draining.is_set() and status in _TOLD)):
             outcome, error = Outcome.STOPPED, "its worker was stopped"
         elif status == 0:
             outcome, error = Outcome.DONE, ""

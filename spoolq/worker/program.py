@@ -147,7 +147,7 @@ class Worker:
             insist(lambda: server.fail(offer.job, "its worker was stopped", None, "lost"), self.draining, self.say)
             return False
         self.say(f"{offer.job} taken ({offer.kind}) as {server.worker}")
-        job = Job(server, offer, self.options.command, self.options.heartbeat, self.say)
+        job = Job(server, offer, self.options.command, self.options.heartbeat, self.say, self.draining)
         with self._lock:
             self._in_hand[lane] = job
         if self._stops > 1:  # RACE: told so after the claim

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,33 @@ def test_told_twice_it_stops_the_job_and_gives_it_back(ready, attempts, status):
     record = ready.record(job)
     assert (record["status"], record["outcome"]) == (status, "lost" if status == "failed" else None)
     assert ready.leases() == 0
+
+
+def test_a_batch_system_that_tells_all_processes_has_the_job_given_back(ready):
+    # Given a worker with a job in hand, When it and its command are sent SIGTERM at once, as Slurm does
+    job = ready.submit()
+    worker = ready.start(HOLD)
+    pid = int(ready.made("pid"))
+    worker.terminate()
+    os.kill(pid, signal.SIGTERM)
+    # Then the job has not failed, but waits for another worker
+    assert worker.wait(30) == 75
+    assert ready.record(job)["status"] == "queued" and ready.leases() == 0
+
+
+def test_a_command_gets_its_resource_by_the_programs_own_verb(ready):
+    # Given a resource, When a command asks for it as the page about workers says
+    job = ready.submit(external_id="3")
+    acquire = f'{sys.executable} -m spoolq pool acquire "$SPOOLQ_RESOURCE_TYPE"'
+    script = f'set -- $({acquire}); echo "$1 at $2" > got; test "$(ls {ready.served.path}/pools/a_1 | grep -c @)" = 1'
+    ran = spoolq_program(
+        "worker", "--url", ready.served.base, "--once", "--", "sh", "-c", script,
+        cwd=ready.folder, env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    # Then it has host and port while it runs, and nothing of it is left behind
+    assert ran.code == 0, ran.err
+    assert ready.made("got") == "gpu at 1\n"
+    assert ready.record(job)["status"] == "completed" and ready.leases() == 0
 
 
 def signal_pending(pid: int) -> bool:
