@@ -11,7 +11,7 @@ from spoolq import history
 from spoolq.masking import mask
 from spoolq.models import Outcome
 from spoolq.server import shapes
-from spoolq.server.answers import Answer
+from spoolq.server.answers import Answer, placeless
 from spoolq.server.cursor import Cursor
 from spoolq.server.face import Face
 from spoolq.server.listing import Listings
@@ -33,8 +33,12 @@ _When = Annotated[datetime | None, Query(description="ISO 8601; UTC where it doe
 def routes(face: Face, records: Records) -> APIRouter:
     """The routes."""
     made = APIRouter(tags=["jobs"], route_class=Route)
-    listings = Listings(face, records)
+    _of_all(made, face, Listings(face, records))
+    _of_one(made, face, records)
+    return made
 
+
+def _of_all(made: APIRouter, face: Face, listings: Listings) -> None:
     @made.get("/jobs", response_model=shapes.Jobs, responses=faults())
     async def list_jobs(
         state: Annotated[list[State] | None, Query(description="Only jobs of these states; repeat it.")] = None,
@@ -61,6 +65,8 @@ def routes(face: Face, records: Records) -> APIRouter:
         following = None if page.next is None else str(page.next)
         return Answer({"jobs": page.jobs, "next": following, "counts": await face.work(listings.counts)})
 
+
+def _of_one(made: APIRouter, face: Face, records: Records) -> None:
     @made.get("/jobs/{id}", response_model=shapes.Job, responses=faults(404))
     async def get_job(id: JobId) -> Response:
         """One job, whatever state it is in."""
@@ -71,8 +77,13 @@ def routes(face: Face, records: Records) -> APIRouter:
         """The events of a job, oldest first: admitted, claimed, started, requeued, finished."""
 
         def past() -> list[dict[str, Any]]:
-            return [mask(event) for event in history.events(face.store, entry_of(face.view, id).stem.key)]
+            events = history.events(face.store, entry_of(face.view, id).stem.key)
+            return [_shown(face, event) for event in events]
 
         return Answer({"events": await face.work(past)})
 
-    return made
+
+def _shown(face: Face, event: dict[str, Any]) -> dict[str, Any]:
+    """An event as strangers see it: its texts are ours, and may name a place."""
+    seen: dict[str, Any] = mask(event)
+    return {key: placeless(face.store, value) if isinstance(value, str) else value for key, value in seen.items()}

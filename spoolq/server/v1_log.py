@@ -22,9 +22,11 @@ from spoolq.server.v1_jobs import JobId
 TEXT = "text/plain; charset=utf-8"
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_AS_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_SIZE = {"X-Log-Size": {"description": "Bytes of the whole log", "schema": {"type": "integer"}}}
 _TEXT: Responses = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The log"},
-    206: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The bytes asked for"},
+    200: {"content": _AS_TEXT, "description": "The log", "headers": _SIZE},
+    206: {"content": _AS_TEXT, "description": "The bytes asked for", "headers": _SIZE},
 }
 
 

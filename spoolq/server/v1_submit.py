@@ -15,7 +15,7 @@ from spoolq.server import intake, shapes
 from spoolq.server.answers import Answer
 from spoolq.server.face import Face
 from spoolq.server.records import Records
-from spoolq.server.routes import Route, body_of, faults, json_body
+from spoolq.server.routes import Responses, Route, body_of, faults, json_body
 from spoolq.transitions import State
 
 _KEY = Annotated[
@@ -29,6 +29,16 @@ _KEY = Annotated[
 ]
 _BARE = {"model": "hf", "tasks": ["mmlu"], "model_args": {"pretrained": "gpt2"}, "limit": 8}
 _ENVELOPE = {"request": {"command": ["echo", "hello"]}, "priority": "high", "timeout": "2h", "max_attempts": 2}
+_REUSED: Responses = faults(409, at_409="The key was used for another request")
+_LOCATION = {"Location": {"description": "Where the job is", "schema": {"type": "string"}}}
+_KNOWN: Responses = {
+    200: {
+        "model": shapes.Job,
+        "description": "The key was used for this request before: here is its job",
+        "headers": _LOCATION,
+    },
+    201: {"headers": _LOCATION},
+}
 #: The most documents of one batch.
 _MOST = 1000
 
@@ -36,43 +46,25 @@ _MOST = 1000
 def routes(face: Face, records: Records) -> APIRouter:
     """The routes."""
     made = APIRouter(tags=["jobs"], route_class=Route)
-    limit = face.options.max_body
-    reused = faults(409, at_409="The key was used for another request")
-    known: dict[int | str, dict[str, Any]] = {
-        200: {"model": shapes.Job, "description": "The key was used for this request before: here is its job"}
-    }
+    _one(made, face, records)
+    _several(made, face, records)
+    return made
 
+
+def _one(made: APIRouter, face: Face, records: Records) -> None:
     @made.post(
         "/jobs",
         status_code=201,
         response_model=shapes.Job,
-        responses={**reused, **known},
+        responses={**_REUSED, **_KNOWN},
         openapi_extra=json_body(bare=_BARE, envelope=_ENVELOPE),
     )
     async def submit(request: Request, idempotency_key: _KEY = None) -> Response:
         """Queue a job: a bare request, or an envelope with its policy. Once it is answered, it survives a power cut."""
-        document = await body_of(request, limit)
+        document = await body_of(request, face.options.max_body)
         stem, new = await face.work(_submit, face, document, idempotency_key)
         job = await face.work(_queued, face, records, stem, document, new)
         return Answer(job, 201 if new else 200, {"Location": f"/api/v1/jobs/{stem.uuid}"})
-
-    @made.post(
-        "/jobs/batch",
-        status_code=201,
-        response_model=shapes.Batch,
-        responses=reused,
-        openapi_extra=json_body(batch={"jobs": [_BARE, _ENVELOPE]}),
-    )
-    async def submit_batch(request: Request, idempotency_key: _KEY = None) -> Response:
-        """Queue several jobs, all or none: each is checked before the first is queued."""
-        documents = _documents(await body_of(request, limit))
-        stems = await face.work(_submit_all, face, documents, idempotency_key)
-
-        def queued() -> list[dict[str, Any]]:
-            pairs = zip(stems, documents, strict=True)
-            return [_queued(face, records, stem, document, new) for (stem, new), document in pairs]
-
-        return Answer({"jobs": await face.work(queued)}, 201)
 
     @made.post(
         "/validate",
@@ -82,10 +74,28 @@ def routes(face: Face, records: Records) -> APIRouter:
     )
     async def validate(request: Request) -> Response:
         """Whether a request would be taken, and what it is with its defaults filled in. Queues nothing."""
-        job = await face.work(intake.check, face, await body_of(request, limit))
+        job = await face.work(intake.check, face, await body_of(request, face.options.max_body))
         return Answer({"ok": True, "recipe": job.recipe.name, "request": mask(job.request)})
 
-    return made
+
+def _several(made: APIRouter, face: Face, records: Records) -> None:
+    @made.post(
+        "/jobs/batch",
+        status_code=201,
+        response_model=shapes.Batch,
+        responses=_REUSED,
+        openapi_extra=json_body(batch={"jobs": [_BARE, _ENVELOPE]}),
+    )
+    async def submit_batch(request: Request, idempotency_key: _KEY = None) -> Response:
+        """Queue several jobs, all or none: each is checked before the first is queued."""
+        documents = _documents(await body_of(request, face.options.max_body))
+        stems = await face.work(_submit_all, face, documents, idempotency_key)
+
+        def queued() -> list[dict[str, Any]]:
+            pairs = zip(stems, documents, strict=True)
+            return [_queued(face, records, stem, document, new) for (stem, new), document in pairs]
+
+        return Answer({"jobs": await face.work(queued)}, 201)
 
 
 def _submit(face: Face, document: Mapping[str, Any], key: str | None) -> tuple[Stem, bool]:
