@@ -30,7 +30,7 @@ function number(text, whole, { min = null, max = null }) {
 
 /** A single value as it is meant: a number, true, false or null, else text. */
 function scalar(text) {
-  if (/^(true|false|null|-?\d+(\.\d+)?([eE][-+]?\d+)?)$/.test(text)) return JSON.parse(text);
+  if (/^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$/.test(text)) return JSON.parse(text);
   return text;
 }
 

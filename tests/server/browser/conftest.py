@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import pytest
 
+from spoolq.server import page as served_page
 from tests.processes.conftest import Queue
 from tests.server.conftest import Served
 
@@ -67,3 +68,26 @@ def visitor(browser) -> Iterator[Visitor]:
     made = Visitor(browser)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def module(browser):
+    """Calls a function with one of the page's modules: `module("format", "(m) => m.duration(90)")`."""
+    sources, origin = Path(served_page.__file__).with_name("page"), "http://modules.test"
+    context = browser.new_context()
+    page = context.new_page()
+
+    def answer(route):
+        name = route.request.url.removeprefix(f"{origin}/")
+        body = (sources / name).read_text(encoding="utf-8") if name else "<!doctype html><main id=main></main>"
+        route.fulfill(body=body, content_type="text/javascript" if name else "text/html")
+
+    page.route(f"{origin}/**", answer)
+    page.goto(origin)
+
+    def call(name, function, *given):
+        code = f"async (given) => ({function})(await import('/{name}.js'), ...given)"
+        return page.evaluate(code, list(given))
+
+    yield call
+    context.close()
