@@ -62,6 +62,14 @@ def prune(
     return report
 
 
+def remove(store: Store, entries: Sequence[Entry]) -> Pruned:
+    """Remove those ended jobs, which the caller has just found to have their records; the rest as `prune`."""
+    report = Pruned()
+    for entry in entries:
+        _take(store, entry, report, dry_run=False)
+    return report
+
+
 def _take(store: Store, entry: Entry, report: Pruned, dry_run: bool) -> None:
     """Remove one job, and say so in the report."""
     try:

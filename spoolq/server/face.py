@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
 from starlette.requests import HTTPConnection
@@ -44,6 +44,14 @@ class Face:
         self.figures = Figures()
         self.lanes = Lanes()
         self.commits = Commits(self.store)
+        self._parts: dict[object, Any] = {}
+
+    def part(self, kind: Callable[[Face], Answer]) -> Answer:
+        """The one *kind* of this face, made when it is first asked for: what a module's routes and `running` share."""
+        if kind not in self._parts:
+            self._parts[kind] = kind(self)
+        made: Answer = self._parts[kind]
+        return made
 
     async def work(self, function: Callable[Given, Answer], *args: Given.args, **named: Given.kwargs) -> Answer:
         """Run what touches the disk in a thread: a file system that hangs must not stop who asks for nothing of it."""

@@ -132,17 +132,18 @@ def _check_paths(face: Face, request: Mapping[str, Any]) -> None:
     roots = face.options.output_roots
     roots = face.store.settings.output_roots if roots is None else roots
     if request.get("output_dir"):
-        _check_under("output_dir", str(request["output_dir"]), roots, "output_roots")
+        check_under("output_dir", str(request["output_dir"]), roots, "output_roots")
     if request.get("include_path"):
-        _check_under("include_path", str(request["include_path"]), face.options.include_roots, "include_roots")
+        check_under("include_path", str(request["include_path"]), face.options.include_roots, "include_roots")
     tasks = request.get("tasks")
     for place, task in enumerate(tasks if isinstance(tasks, list) else []):
         # Harnesses take a file or a folder of task definitions, which are code, where a task's name is expected.
         if isinstance(task, str) and ("/" in task or task.endswith((".yaml", ".yml", ".py", ".json"))):
-            _check_under(f"tasks.{place}", task, face.options.include_roots, "include_roots")
+            check_under(f"tasks.{place}", task, face.options.include_roots, "include_roots")
 
 
-def _check_under(field: str, wanted: str, roots: Sequence[str], setting: str) -> None:
+def check_under(field: str, wanted: str, roots: Sequence[str], setting: str) -> None:
+    """Raise RequestInvalid unless the path *wanted* lies, links followed, under one of *roots*."""
     real = Path(os.path.realpath(wanted))
     if Path(wanted).is_absolute() and any(real.is_relative_to(os.path.realpath(root)) for root in roots):
         return

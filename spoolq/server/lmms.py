@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
 from spoolq.server import lmms_models as models
+from spoolq.server.catalogue import Catalogue
 from spoolq.server.face import Face
 from spoolq.server.lmms_dialect import Cancel, Dialect
+from spoolq.server.lmms_harness import ask_harness
+from spoolq.server.lmms_prune import keep_pruning
 from spoolq.server.lmms_route import Route
 from spoolq.server.lmms_submit import evaluate
 
@@ -22,15 +28,30 @@ _CANCEL: _Responses = {
 
 
 def router(face: Face) -> APIRouter:
-    """The routes of the jobs and the queue; those that ask the harness itself are in `lmms_harness`."""
+    """All of them."""
     routes = APIRouter(tags=["lmms-eval"], route_class=Route)
-    dialect = Dialect(face)
+    dialect = face.part(Dialect)
     evaluate(routes, face)
     _queue(routes, dialect)
     _jobs(routes, dialect)
+    ask_harness(routes, face)
     face.lanes.add("GET", "/queue", dialect.queued)
     face.lanes.add("GET", "/jobs/{job_id}", dialect.quick_job)
     return routes
+
+
+@contextlib.asynccontextmanager
+async def running(face: Face) -> AsyncIterator[None]:
+    """What goes on beside the requests: pruning, if the operator wants it."""
+    pruning = asyncio.create_task(keep_pruning(face)) if face.prune else None
+    try:
+        yield
+    finally:
+        await face.part(Catalogue).stop()
+        if pruning is not None:
+            pruning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pruning
 
 
 def _queue(routes: APIRouter, dialect: Dialect) -> None:

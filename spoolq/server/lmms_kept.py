@@ -33,6 +33,11 @@ class Visible:
     failed: int
     hidden: dict[tuple[State, str], None]
 
+    def forgotten(self) -> list[Entry]:
+        """The jobs that are not found any more, the oldest end first."""
+        entries = [parse_entry(state, name) for state, name in self.hidden]
+        return [entry for entry in entries if entry is not None]
+
     def has(self, entry: Entry) -> bool:
         """Whether an ended job is found."""
         return (entry.state, f"{entry.stem.key}.json") not in self.hidden
