@@ -102,7 +102,7 @@ def _submit(face: Face, document: Mapping[str, Any], key: str | None) -> tuple[S
     try:
         return intake.submit(face, document, key=key)
     except RequestInvalid as error:
-        raise RequestInvalid(f"cannot submit: {error}", error.field) from None
+        raise RequestInvalid(f"cannot submit: {str(error).removeprefix('cannot submit: ')}", error.field) from None
 
 
 def _submit_all(face: Face, documents: list[dict[str, Any]], key: str | None) -> list[tuple[Stem, bool]]:
