@@ -12,11 +12,12 @@ import os
 import random
 import signal
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass
 
-from spoolq.errors import EXIT_JOB_FAILED, EXIT_OK, EXIT_TRY_AGAIN, SpoolqError
+from spoolq.errors import EXIT_JOB_FAILED, EXIT_OK, EXIT_TRY_AGAIN, NotAllowed, SpoolqError
 from spoolq.names import token
 from spoolq.plain import one_line
 from spoolq.worker.job import Command, Job, Outcome
@@ -65,7 +66,12 @@ class Worker:
         self._fault: SpoolqError | None = None
 
     def run(self) -> int:
-        """Work; returns the exit code. Raises Unreachable or Refused when that is why there was no job."""
+        """Work; returns the exit code. Raises Unreachable or Refused when that is why there was no job.
+
+        Raises NotAllowed on another system than Linux, before it takes any.
+        """
+        if sys.platform != "linux":
+            raise NotAllowed("cannot run commands here: the guard needs Linux. Take jobs by the routes themselves.")
         before = {number: signal.signal(number, self._on_stop) for number in (signal.SIGTERM, signal.SIGINT)}
         lanes = [threading.Thread(target=self._lane, args=(number,)) for number in range(self.options.lanes)]
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.spooltest.waiting import wait_for
-from tests.verbs.program import spoolq_program
+from tests.verbs.program import spoolq, spoolq_program
 from tests.worker.answering import answering
 from tests.worker.conftest import Team, lives
 
@@ -310,3 +310,12 @@ def test_a_closed_terminal_does_not_end_the_work(ready):
     code = subprocess.call([*Team.program(), "worker", *argv], stdout=theirs, stderr=theirs)
     os.close(theirs)
     assert ready.record(job)["status"] == "completed" and code == 0
+
+
+def test_on_another_system_no_job_is_taken(monkeypatch):
+    # Given a system without what the guard needs, When a worker is run there, Then it says so before it takes a job
+    monkeypatch.setattr("sys.platform", "darwin")
+    with answering(lambda *_: (200, {"job": None})) as server:
+        ran = spoolq("worker", "--url", server.url, "--once", "--", "true", ok=False)
+        assert (ran.code, server.asked) == (4, [])
+    assert "needs Linux" in ran.err
