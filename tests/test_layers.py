@@ -66,7 +66,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "watcher",
         "workers",
     ),
-    "faces": ("__init__", "__main__", "api", "cli", "demo", "render", "server", "worker"),
+    "faces": ("__init__", "__main__", "api", "cli", "client", "demo", "render", "server", "worker"),
 }
 ORDER = list(LAYERS)
 LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}
