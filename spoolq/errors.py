@@ -124,7 +124,7 @@ class NoneFree(SpoolqError):
     exit_code = EXIT_TRY_AGAIN
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"cannot lease a resource of type {kind!r}: none is free. Try again, or wait with --wait.")
+        super().__init__(f"cannot lease a resource of type {kind!r}: none is free. Try again, or wait longer.")
 
 
 class LeaseLost(SpoolqError):

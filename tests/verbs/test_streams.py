@@ -33,6 +33,7 @@ _LINES = {
     "results": ["results"],
     "prune": ["prune", "--all"],
     "doctor": ["doctor"],
+    "pool": ["pool", "list"],
 }
 
 
