@@ -4,7 +4,8 @@
 import { announce, toast } from "./announce.js";
 import { ask, jobPath, NoAnswer } from "./api.js";
 import { setAttribute, setText, el } from "./dom.js";
-import { shortId } from "./format.js";
+import { shortId, shownState } from "./format.js";
+import { keep, kept } from "./kept.js";
 import { refreshAll } from "./live.js";
 
 /** For so long a first press waits for the second. */
@@ -12,8 +13,11 @@ const ARMED_MS = 8000;
 /** A second press sooner than this is a double click. */
 const DOUBLE_MS = 450;
 
+/** Cancels that are under way outlive a reload: they may take a while. */
+const KEPT = "spoolq-cancelling";
+
 /** Job -> what is under way: `cancelling`, `retrying`, `moving`. */
-const underWay = new Map();
+const underWay = new Map((kept(KEPT, { tab: true }) ?? "").split(" ").filter(Boolean).map((id) => [id, "cancelling"]));
 
 /** `changed` when that has changed; the detail is the job's id. */
 export const doing = new EventTarget();
@@ -26,6 +30,8 @@ export function underWayFor(id) {
 function mark(id, what) {
   if (what) underWay.set(id, what);
   else underWay.delete(id);
+  const cancelling = [...underWay].filter(([, each]) => each === "cancelling").map(([each]) => each);
+  keep(KEPT, cancelling.join(" ") || null, { tab: true });
   doing.dispatchEvent(new CustomEvent("changed", { detail: id }));
 }
 
@@ -142,7 +148,7 @@ export function showActions(holder, job, may) {
     holder.replaceChildren(...buttonsFor(kind, holder));
   }
   const what = underWayFor(job.job_id);
-  setAttribute(holder, "data-state", what === "cancelling" ? "cancelling" : job.status === "queued" ? "idle" : job.status);
+  setAttribute(holder, "data-state", what === "cancelling" ? "cancelling" : job.status === "queued" ? "idle" : shownState(job));
   const [first] = holder.children;
   if (kind === "queued" || kind === "running") busy(first, what === "cancelling", "Cancel", "Cancelling…");
   if (kind === "ended") busy(first, what === "retrying", "Retry", "Retrying…");

@@ -44,14 +44,24 @@ export function compose(recipe, fields, policy) {
 /** A document as `{recipe, request, policy}`, bare or in its envelope; *standard* is the recipe for model and tasks. */
 export function taken(given, standard) {
   const wrapped = Boolean(given.request) && typeof given.request === "object";
-  const request = wrapped ? given.request : given;
-  return { recipe: (wrapped && given.recipe) || ("command" in request ? "command" : standard), request, policy: wrapped ? given : {} };
+  const { recipe, request, ...policy } = wrapped ? given : { request: given };
+  return { recipe: recipe ?? ("command" in request ? "command" : standard), request, policy };
+}
+
+/** Whether fields for *recipe* (undefined: there is none of that name) can hold all that a document says. */
+export function fits({ request, policy }, recipe) {
+  const known = (recipe?.parameters ?? []).map((parameter) => parameter.name);
+  const says = (object) => Object.keys(object).filter((key) => object[key] !== null && object[key] !== undefined);
+  const policies = POLICY.map((parameter) => parameter.name);
+  return Boolean(recipe?.parameters) && says(request).every((key) => known.includes(key)) && says(policy).every((key) => policies.includes(key));
 }
 
 /** The document of which a job was made, as far as its record tells. */
 export function documentOf(job) {
-  const { recipe, request, priority, timeout, max_attempts: most, status } = job;
+  const { recipe, request, priority, timeout, grace, max_attempts: most, retry_on, resource_type, status } = job;
   // A record has the spool's number filled in where nobody asked for one; a waiting job has what was asked for.
   const asked = status === "queued" || status === "running" ? most : null;
-  return { recipe, request, priority: priority === "normal" ? null : priority, timeout, max_attempts: asked };
+  const policy = { priority: priority === "normal" ? null : priority, timeout, grace, max_attempts: asked, retry_on, resource_type };
+  const said = Object.entries({ recipe: resource_type ? null : recipe, request, ...policy });
+  return Object.fromEntries(said.filter(([, value]) => value !== null && value !== undefined));
 }

@@ -4,8 +4,9 @@ import { busy, button, isBusy } from "./actions.js";
 import { announce } from "./announce.js";
 import { ask, isTrouble, jobPath, NoAnswer, path, read } from "./api.js";
 import { el, fill, setText } from "./dom.js";
-import { compose, documentOf, fieldsOf, policyFields, taken } from "./draft.js";
+import { compose, documentOf, fieldsOf, fits, policyFields, taken } from "./draft.js";
 import { FaultList } from "./faultlist.js";
+import { keep, keptObject } from "./kept.js";
 import { live, mayAct } from "./live.js";
 import { outcomePanel } from "./outcome.js";
 import { oneLine } from "./plain.js";
@@ -15,17 +16,10 @@ import { faultsOf, Filling, submitOnce } from "./submitting.js";
 const KEPT = "spoolq-form";
 const CHECK_MS = 600;
 
-function keptDraft() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-  } catch {
-    return null;
-  }
-}
-
 /** The view. `route.query.from` names a job whose request it begins with. */
 export function formView(route) {
   let recipes = [];
+  let standard = "";
   let recipe = null;
   let fields = [];
   let filling = new Filling();
@@ -69,11 +63,15 @@ export function formView(route) {
     fill(asFields, row, silent, fields.map((each) => each.node), el("fieldset", { class: "policy" }, el("legend", {}, "Policy"), policy.map((each) => each.node)));
   }
 
-  /** Fill the fields with a document. */
+  /** Fill the fields with a document, or the JSON where the fields cannot hold it. */
   function load(given) {
-    const found = taken(given, live.recipe);
-    take(found.recipe, found.request);
-    for (const each of policy) each.write(found.policy[each.name] ?? null);
+    const found = taken(given, standard);
+    const named = recipes.find((each) => each.name === found.recipe);
+    byText.checked = !fits(found, named);
+    byFields.checked = !byText.checked;
+    raw.value = byText.checked ? JSON.stringify(given, null, 2) : "";
+    take(found.recipe, byText.checked ? {} : found.request);
+    for (const each of policy) each.write(byText.checked ? null : found.policy[each.name]);
   }
 
   /** The document in the JSON field; null after having said why it is none. */
@@ -105,7 +103,7 @@ export function formView(route) {
       const given = parsed();
       if (!given) return;
       load(given);
-      byFields.checked = true;
+      if (isRaw()) faults.show([["", "the fields cannot hold all of this: its recipe has none for it"]]);
     }
     showMode();
     changed();
@@ -138,15 +136,15 @@ export function formView(route) {
   function changed() {
     if (submit.dataset.state === "submitted") renew();
     setText(verdict, "");
-    keep();
+    keepDraft();
     clearTimeout(timer);
     checking?.abort();
     if (!isRaw()) timer = setTimeout(() => validate(true), CHECK_MS);
   }
 
-  function keep() {
+  function keepDraft() {
     const draft = isRaw() ? { raw: raw.value } : { document: compose(recipe, fields, policy).document };
-    sessionStorage.setItem(KEPT, JSON.stringify({ ...draft, key: filling.key, sent: filling.sent }));
+    keep(KEPT, JSON.stringify({ ...draft, key: filling.key, sent: filling.sent }), { tab: true });
   }
 
   /** The next press is for another job. */
@@ -162,7 +160,7 @@ export function formView(route) {
     for (const each of policy) each.write(null);
     setText(verdict, "");
     renew();
-    sessionStorage.removeItem(KEPT);
+    keep(KEPT, null, { tab: true });
   }
 
   function showSubmit(state) {
@@ -178,14 +176,14 @@ export function formView(route) {
     if (!body) return;
     const key = filling.keyFor(JSON.stringify(body));
     if (filling.unsure) announce("An earlier try with other values had no answer. It may have been queued too");
-    keep();
+    keepDraft();
     showSubmit("starting");
     setText(verdict, "");
     try {
       panel.show(await submitOnce(body, key, (tries) => setText(verdict, `No answer. Asking again (try ${tries}): it cannot be queued twice.`)));
       showSubmit("submitted");
       setText(verdict, "Change a field to submit another one.");
-      sessionStorage.removeItem(KEPT);
+      keep(KEPT, null, { tab: true });
     } catch (error) {
       showSubmit("idle");
       if (!isTrouble(error)) throw error;
@@ -200,7 +198,7 @@ export function formView(route) {
     }
     if (error.status === 409) filling.spent();
     else filling.refused();
-    keep();
+    keepDraft();
     faults.show(faultsOf(error.message, error.field), { whole: error.message });
   }
 
@@ -208,17 +206,20 @@ export function formView(route) {
     if (starting) return;
     starting = true;
     const from = route.query.from?.[0];
-    const draft = from ? null : keptDraft();
+    const draft = from ? {} : keptObject(KEPT, { tab: true });
     try {
       const [answer, job] = await Promise.all([read(path("/recipes")), from ? read(jobPath(from)) : null]);
       recipes = answer.recipes;
+      standard = recipes.find((each) => each.default)?.name ?? "";
       fill(choice, recipes.map((each) => el("option", { value: each.name }, each.default ? `${each.name} (default)` : each.name)));
       if (job) load(documentOf(job));
-      else if (draft?.document) load(draft.document);
+      else if (draft.document) load(draft.document);
       else take(null);
-      if (draft) filling = new Filling(draft);
-      raw.value = draft?.raw ?? "";
-      byText.checked = draft?.raw !== undefined;
+      filling = new Filling(draft);
+      if (draft.raw !== undefined) {
+        raw.value = draft.raw;
+        byText.checked = true;
+      }
       showMode();
       if (JSON.stringify(job?.request ?? {}).includes('"***"')) setText(verdict, "Secrets in env are masked as ***. Write them anew before you submit.");
     } catch (error) {

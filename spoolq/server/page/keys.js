@@ -1,6 +1,7 @@
 // Single keys that lead around the page, and the list of them. They can be switched off: some people speak their input.
 
 import { el, fill } from "./dom.js";
+import { keep, kept } from "./kept.js";
 
 const KEPT = "spoolq-keys";
 const LIST = [
@@ -16,14 +17,14 @@ const LIST = [
 const PLACES = { n: "#/new", q: "#/", h: "#/history", r: "#/results" };
 
 function areOn() {
-  return localStorage.getItem(KEPT) !== "off";
+  return kept(KEPT) !== "off";
 }
 
 /** Show the list of keys. */
 export function showHelp() {
   const dialog = document.getElementById("help");
   if (dialog.open) return;
-  const box = el("input", { type: "checkbox", checked: areOn(), onchange: () => localStorage.setItem(KEPT, box.checked ? "on" : "off") });
+  const box = el("input", { type: "checkbox", checked: areOn(), onchange: () => keep(KEPT, box.checked ? null : "off") });
   fill(
     dialog,
     el("h2", { id: "help-title" }, "Keys"),

@@ -51,6 +51,7 @@ const statusLook = new Refresher(async (signal) => {
     learn(status.server_time);
     live.status = status;
     live.paused = status.paused;
+    live.problem = "";
     live.counts = countsOf(status);
     tell("status");
   } catch (error) {

@@ -4,13 +4,14 @@ import { settle } from "./actions.js";
 import { announceChange } from "./announce.js";
 import { isTrouble, path, read } from "./api.js";
 import { tick } from "./clock.js";
-import { el, fill, setAttribute } from "./dom.js";
+import { el, fill, setAttribute, setText } from "./dom.js";
 import { formView } from "./form.js";
 import { historyView } from "./history.js";
 import { jobView } from "./job.js";
 import { showHelp, startKeys } from "./keys.js";
 import { live, mayAct, news, startLive } from "./live.js";
 import { pauseControl, showLine, showNotices } from "./notices.js";
+import { oneLine } from "./plain.js";
 import { poolsView } from "./pools.js";
 import { queueView } from "./queue.js";
 import { resultsView } from "./results.js";
@@ -87,6 +88,7 @@ function showStatus() {
   showTools();
   showTitle();
   showNotices();
+  setText(document.getElementById("spool"), live.status?.spool === "spool" ? "" : oneLine(live.status?.spool));
   current?.redraw?.();
 }
 

@@ -72,6 +72,7 @@ export function showNotices() {
   const known = document.querySelector("meta[name=spoolq-version]").content;
   const parts = {
     stale: live.stale && live.answeredAt ? clockTime(live.answeredAt) : null,
+    problem: live.stale ? live.problem : "",
     paused: live.paused ? (status?.pause ?? {}) : null,
     troubles: status?.troubles ?? [],
     newer: status && status.version !== known ? status.version : null,
@@ -83,7 +84,7 @@ export function showNotices() {
   seen = key;
   fill(
     document.getElementById("notices"),
-    parts.stale && el("div", { class: "notice", "data-kind": "bad", role: "status" }, el("p", {}, `No connection to the server. What is below is as of ${parts.stale}.`), button("Try now", tryNow)),
+    parts.stale && el("div", { class: "notice", "data-kind": "bad", role: "status" }, el("p", {}, `No connection to the server. What is below is as of ${parts.stale}. ${oneLine(parts.problem)}`), button("Try now", tryNow)),
     parts.newer && el("div", { class: "notice", role: "status" }, el("p", {}, `The server runs version ${oneLine(parts.newer)} now.`), button("Reload the page", () => location.reload())),
     parts.paused && el("div", { class: "notice", "data-kind": "warn", role: "status" }, el("p", {}, pauseWords(parts.paused)), parts.act ? resume : null),
     parts.troubles.map(({ what, path: where, next }) => el("div", { class: "notice", "data-kind": "warn", role: "status" }, el("p", {}, oneLine(`${what}: ${where}. ${next}`)))),

@@ -1,6 +1,7 @@
 // Results as a matrix: a row for each metric of each task, a column for each job; which is best, and by how much two differ.
 
 import { lessIsBetter } from "./format.js";
+import { keep, keptObject } from "./kept.js";
 
 /** How many standard errors a difference must pass not to be chance, 19 times of 20. */
 const NORMAL_95 = 1.96;
@@ -44,23 +45,14 @@ export function difference([first, second]) {
 
 /** Whether less of *metric* is better: as the reader has said, else as its name tells. */
 export function isLess(metric) {
-  return directions()[metric] ?? lessIsBetter(metric);
+  return keptObject(KEPT)[metric] ?? lessIsBetter(metric);
 }
 
 /** Turn that round, and remember it in this browser. */
 export function turnRound(metric) {
-  const known = directions();
+  const known = keptObject(KEPT);
   known[metric] = !isLess(metric);
-  localStorage.setItem(KEPT, JSON.stringify(known));
-}
-
-function directions() {
-  try {
-    const known = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
-    return known && typeof known === "object" ? known : {};
-  } catch {
-    return {};
-  }
+  keep(KEPT, JSON.stringify(known));
 }
 
 /** A, B, … Z, AA: a name for a column that a chart has room for. */

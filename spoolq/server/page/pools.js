@@ -7,8 +7,10 @@ import { duration, plural, shortId } from "./format.js";
 import { block, oneLine } from "./plain.js";
 import { Refresher } from "./refresher.js";
 
+/** A link to a job of ours; a worker's own name for its job leads nowhere. */
 function jobLink(id) {
-  return id ? el("a", { class: "row-link", href: `#/job/${id}` }, shortId(id)) : null;
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id ?? "")) return id ? oneLine(id) : null;
+  return el("a", { class: "row-link", href: `#/job/${id}` }, shortId(id));
 }
 
 function ago(moment) {

@@ -4,6 +4,8 @@
 const GAP_MS = 400;
 /** A look may cost this share of the time. */
 const SHARE = 0.25;
+/** The longest wait between two looks: a computer may have slept in the middle of one. */
+const LONGEST_MS = 10000;
 
 /** Runs *look* (async, with an AbortSignal) when poked; what is poked meanwhile is one more look afterwards. */
 export class Refresher {
@@ -51,7 +53,7 @@ export class Refresher {
         if (signal.aborted) return;
         throw error;
       }
-      this.free = Date.now() + Math.max(GAP_MS, (Date.now() - began) / SHARE);
+      this.free = Date.now() + Math.min(LONGEST_MS, Math.max(GAP_MS, (Date.now() - began) / SHARE));
     }
     if (!signal.aborted) this.busy = false;
   }

@@ -16,9 +16,9 @@ export function newKey() {
  * another text a new one: it is another job.
  */
 export class Filling {
-  constructor(kept = null) {
-    this.key = kept?.key ?? newKey();
-    this.sent = kept?.sent ?? null;
+  constructor(draft = {}) {
+    this.key = draft.key ?? newKey();
+    this.sent = draft.sent ?? null;
   }
 
   /** The key for *text*; whether an earlier text may have been queued is told by `unsure`. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,14 +28,23 @@ class Visitor:
         self.allowed: list[str] = []
         self.requests: list[Any] = []
 
-    def open(self, base: str, route: str = "", *, width: int = 1280, scheme: str = "light", **options: Any) -> Any:
-        """A page of its own (with its own cookies) at *route*, which is what stands behind `/#/`."""
+    def open(
+        self, base: str, route: str = "", *, width: int = 1280, scheme: str = "light", clock: bool = False,
+        before: Callable[[Any], object] = lambda _page: None, **options: Any,
+    ) -> Any:  # fmt: skip
+        """A page of its own (with its own cookies) at *route*, which is what stands behind `/#/`.
+
+        *clock*: its clock can be moved. *before* is called with the page before anything is loaded.
+        """
         size = {"width": width, "height": 900 if width > 600 else 844}
         options = {"reduced_motion": "reduce", **options}
         context = self.browser.new_context(viewport=size, color_scheme=scheme, **options)
         self.contexts.append(context)
         context.add_init_script(_WATCH)
         page = context.new_page()
+        if clock:
+            page.clock.install()
+        before(page)
         self._watch(page, urlsplit(base).netloc)
         page.goto(f"{base}/#/{route}")
         return page
