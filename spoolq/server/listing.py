@@ -63,7 +63,7 @@ class Listings:
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state."""
-        return {state.value: len(self.face.view.listing(state).names) for state in State}
+        return {state.value: len(listing.names) for state, listing in self.face.view.all().items()}
 
     def page(self, query: Query, cursor: Cursor) -> Page:
         """The jobs of *query* behind *cursor*, at most `limit`."""
@@ -89,8 +89,7 @@ class Listings:
 
     def _entries(self, query: Query, cursor: Cursor) -> Iterator[tuple[Cursor, Entry]]:
         """The jobs of the states asked for behind *cursor*, in order, each with the cursor that is behind it."""
-        # RACE: in the order of a job's life: one that moves on meanwhile is met again, never missed.
-        names = {state: self.face.view.listing(state).names for state in State if state in query.states}
+        names = {state: listing.names for state, listing in self.face.view.all().items() if state in query.states}
         if cursor.part == "r":
             yield from _walk("r", State.RUNNING, _after(names.get(State.RUNNING, []), cursor.mark, "@"))
         if cursor.part in ("r", "q"):

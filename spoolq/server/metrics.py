@@ -49,8 +49,8 @@ class Gauges(Collector):
         """All of it, by a few listings; raises SpoolUnusable."""
         view = self.face.view
         jobs = GaugeMetricFamily("spoolq_jobs", "Jobs by state", labels=["state"])
-        for state in State:
-            jobs.add_metric([state.value], len(view.listing(state).names))
+        for state, listing in view.all().items():
+            jobs.add_metric([state.value], len(listing.names))
         yield jobs
         paused = control.read(self.face.store).paused
         yield GaugeMetricFamily("spoolq_paused", "Whether runners claim nothing", value=float(paused))

@@ -44,4 +44,4 @@ def _found(view: View, uuid: str, asked: str) -> Entry:
 
 def _all(view: View) -> list[tuple[str, str]]:
     """Every job's id and name, as of now: another server, or a shell, may have queued it a moment ago."""
-    return [pair for state in State for pair in list(view.listing(state, fresh=True).places.items())]
+    return [pair for state in State for pair in list(view.proven(state).places.items())]

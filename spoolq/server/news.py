@@ -57,9 +57,10 @@ class News:
     def queue(self) -> dict[str, Any]:
         """Whether the queue is paused, how many jobs are in each state, and how far those are that run."""
         store, view = self.face.store, self.face.view
-        counts = {state.value: len(view.listing(state).names) for state in State}
+        listings = view.all()
+        counts = {state.value: len(listing.names) for state, listing in listings.items()}
         running = []
-        for name in list(view.listing(State.RUNNING).names):
+        for name in list(listings[State.RUNNING].names):
             entry = parse_entry(State.RUNNING, name)
             record = describe(store, entry) if entry else None
             if record is not None:

@@ -67,7 +67,7 @@ def routes(face: Face, records: Records) -> APIRouter:
 
 def _newest(face: Face, facts: KnownFacts, model: str | None) -> Iterator[Entry]:
     """Completed jobs, the newest first, without those whose model is known to be another."""
-    names = heapq.nlargest(_RECORDS, face.view.listing(State.COMPLETED).names)
+    names = heapq.nlargest(_RECORDS, face.view.all()[State.COMPLETED].names)
     for entry in (parse_entry(State.COMPLETED, name) for name in names):
         known = facts.of(entry) if entry and model is not None else None
         if entry and (known is None or model in known.models):

@@ -164,3 +164,49 @@ def test_the_first_job_that_a_view_hears_of_has_its_place(store):
     # Given a queue of two, and a view that has looked at nothing yet, When we queue one, Then it knows the two
     submitted(store), submitted(store)
     assert View(store).added(submitted(store)) == 2
+
+
+def test_all_five_are_seen_in_the_order_of_a_jobs_life(store):
+    # Given a job that is claimed just after `queued` was read, and a view that has seen `running` before
+    seen, stem = View(store), submitted(store)
+    seen.listing(State.RUNNING)
+    names = store.names
+
+    def late(state):
+        found = names(state)
+        if state is State.QUEUED:
+            store.names = names
+            claimed(store, stem)
+        return found
+
+    store.names = late
+    # When all five are looked at, Then it is in two of them, and never in none
+    found = seen.all()
+    assert [state for state in State if stem.uuid in found[state].places] == [State.QUEUED, State.RUNNING]
+
+
+def test_all_five_are_as_they_are_now(store):
+    seen = View(store)
+    for count in range(1, 30):
+        submitted(store)
+        assert len(seen.all()[State.QUEUED].names) == count
+
+
+def test_all_five_of_a_deep_spool_cost_a_share_of_the_time(store, looks, monkeypatch):
+    # Given looks that cost a tenth of a second each, by the processor's clock
+    spent, now = [0.0], [0.0]
+    monkeypatch.setattr(view.time, "thread_time", lambda: spent.__setitem__(0, spent[0] + 0.1) or spent[0])
+    seen = View(store, lambda: now[0])
+    seen.all()
+    # When jobs come all the while, Then it looks again when half a second is over, or when the job is our own
+    now[0] = 0.4
+    submitted(store)
+    assert seen.all()[State.QUEUED].names == []
+    now[0] = 0.6
+    assert len(seen.all()[State.QUEUED].names) == 1
+    now[0] = 0.7
+    seen.added(submitted(store))
+    assert len(seen.all()[State.QUEUED].names) == 2
+    seen.moved()
+    submitted(store)
+    assert len(seen.all()[State.QUEUED].names) == 3
