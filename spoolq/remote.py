@@ -81,7 +81,7 @@ class Foreign:
 
     def are_all(self, names: Iterable[str]) -> bool:
         """Whether all of *names*, a whole listing, are remote workers' jobs. Reads no further than the first other."""
-        met = set()
+        met: set[str] = set()
         for name in names:
             if name not in self._names and not is_workers(self.store, name):
                 self._names |= met

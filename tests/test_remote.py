@@ -6,6 +6,9 @@ import pytest
 
 from spoolq import remote, upcoming
 from spoolq.claims import claim
+from spoolq.doctor.patient import Patient
+from spoolq.doctor.places import why_dead
+from spoolq.find import find
 from spoolq.history import attempts, events
 from spoolq.names import Claim, is_workers_claim
 from spoolq.pools import acquire
@@ -15,9 +18,11 @@ from spoolq.stock import add, drain
 from spoolq.sweep import Sweep
 from spoolq.transitions import State
 from spoolq.upcoming import Upcoming
+from spoolq.workers import Workers
 from tests.spooltest.jobs import claimed, needed, say, submitted
 from tests.spooltest.shelves import stocked
 from tests.spooltest.trees import assert_state
+from tests.verbs.program import spoolq
 
 
 def test_a_file_says_what_its_job_needs(store):
@@ -204,6 +209,30 @@ def test_a_workers_claim_is_not_taken_over_as_a_dead_hosts(store):
     now[0] = 1e6
     sweep.turn()
     assert f"{running}.json" in os.listdir(store.layout.state(State.RUNNING))
+
+
+def test_a_workers_name_is_harmless_on_a_terminal(store):
+    # Given a worker whose name holds what a terminal obeys, When the queue is looked at, Then that is gone
+    stocked(store)
+    needed(store)
+    assert Workers(store, say).take("w\x1b[2J\nx") is not None
+    for argv in (["status"], ["list"], ["show", "last"]):
+        assert "\x1b" not in spoolq(*argv, "--spool", store.root).out
+
+
+def test_the_doctor_judges_a_workers_claim_by_its_own_time(store):
+    # Given a worker's claim that has been silent for longer than a host may be
+    stocked(store)
+    stem = needed(store)
+    Workers(store, say).take("w")
+    running = find(store, stem.uuid).running
+    patient = Patient(store.root)
+    beat = store.layout.beat(running)
+    beat.touch()
+    # When it is examined, Then its owner may live; after an hour not
+    for silent, dead in ((3000, False), (4000, True)):
+        os.utime(beat, (patient.server_now - silent,) * 2)
+        assert bool(why_dead(patient, running)) is dead
 
 
 def test_status_says_what_a_workers_job_waits_for(store):

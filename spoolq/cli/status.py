@@ -73,7 +73,7 @@ def _running(record: dict[str, Any]) -> None:
     from spoolq import render
 
     lasted = render.age(record["started_at"]) or "starting"
-    head = f"  {record['job_id'][:8]}  {lasted:>6}  {record['worker']}  "
+    head = f"  {record['job_id'][:8]}  {lasted:>6}  {render.safe(record['worker'])}  "
     render.line(render.fit(head + render.subject(record)))
     facts = [render.progress_text(record["progress"])]
     if record["attempt"] > 1:

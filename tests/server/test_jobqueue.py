@@ -18,7 +18,6 @@ from spoolq.server import jobqueue
 from spoolq.stock import add, drain, remove
 from spoolq.store import Store
 from spoolq.transitions import State
-from tests.server import live as live_module
 from tests.server.live import Live
 from tests.spooltest.jobs import needed
 from tests.spooltest.shelves import holders, stocked
@@ -27,13 +26,13 @@ from tests.spooltest.waiting import wait_for
 
 NOT_YOURS = {"detail": "Job not assigned to worker"}
 OK = {"status": "ok"}
+ROUTERS = ("login", "v1", "jobqueue")
 
 
 @pytest.fixture
-def live(store, monkeypatch):
+def live(store):
     """The dialect, beside `/api/v1`, on the spool of `store`, in a thread."""
-    monkeypatch.setattr(live_module, "OURS", ("login", "v1", "jobqueue"))
-    made = Live(store)
+    made = Live(store, routers=ROUTERS)
     yield made
     made.stop()
 
@@ -273,6 +272,26 @@ def test_a_worker_may_say_that_it_failed(store, ask):
     assert record_of(store, once.uuid)["error"] == "its worker gave no reason"
 
 
+def test_a_worker_that_is_stopped_gives_its_job_back(store, ask):
+    # Given a job that a worker has, When the worker is stopped, Then the job waits again, as after a loss
+    stocked(store)
+    needed(store, "a_1", "7")
+    job_of(ask("GET", "/job", worker="w"))
+    said = {"worker": "w", "error": "its worker was stopped", "outcome": "lost"}
+    assert ask("POST", "/fail/7", **said) == (200, {"status": "ok", "job_status": "queued"})
+    assert job_of(ask("GET", "/job", worker="v"))["id"] == "7"
+    # and another word for it is none
+    assert ask("POST", "/fail/7", worker="v", outcome="succeeded")[0] == 422
+
+
+def test_a_request_for_a_worker_may_name_places_that_are_not_here(live):
+    # Given a server that opens no directory to requests, When a worker's job names one, Then it is taken as it stands
+    payload = {"output_dir": "/scores", "include_path": "/tasks", "tasks": ["a/b.yaml"]}
+    record = live.post("/jobs", {"request": payload, "resource_type": "a_1"}, 201)
+    assert record["request"] == payload
+    live.post("/jobs", {"request": {**payload, "model": "m"}, "recipe": "lm-eval"}, 422)
+
+
 def test_a_cancel_reaches_a_worker_at_its_next_word(store, live, ask):
     # Given a job that a worker has
     stocked(store)
@@ -462,7 +481,7 @@ def test_every_job_goes_to_one_worker_of_two_servers(store, live):
     stocked(store)
     for number in range(60):
         needed(store, "a_1", str(number))
-    other = Live(Store(store.root, host="host-b"))
+    other = Live(Store(store.root, host="host-b"), routers=ROUTERS)
     try:
         # When eight workers ask both of them at once
         def work(number):
@@ -556,12 +575,11 @@ def test_a_spool_without_workers_hears_nothing_of_them(serving):
         wait_for(lambda: "Pending jobs: 0" in serving.said(), 10)
 
 
-def test_a_token_that_may_only_look_takes_no_job(store, monkeypatch):
+def test_a_token_that_may_only_look_takes_no_job(store):
     # Given a server with a token for looking, When a job is asked for with it, Then it is refused, and waits
-    monkeypatch.setattr(live_module, "OURS", ("login", "v1", "jobqueue"))
     stocked(store)
     stem = needed(store, "a_1", "7")
-    made = Live(store, token="full" * 8, read_only_token="look" * 8)
+    made = Live(store, routers=ROUTERS, token="full" * 8, read_only_token="look" * 8)
     try:
         headers = {"Authorization": f"Bearer {'look' * 8}"}
         assert made.client.get("/job", params={"worker": "w"}, headers=headers).status_code == 403
