@@ -152,6 +152,7 @@ class Status(BaseModel):
     cancelled_jobs: int
     drops: int
     slots: dict[str, bool] = Field(description="This host's slots, and whether a runner holds each.")
+    devices: dict[str, str] = Field(description="Slot to its CUDA_VISIBLE_DEVICES, as the spool's settings say.")
     troubles: list[dict[str, Any]]
     running: list[Job]
     waiting: list[Job] = Field(description="The first of those that wait.")

@@ -40,6 +40,7 @@ def routes(face: Face, _records: Records) -> APIRouter:
 def _seen(store: Store) -> dict[str, Any]:
     seen = status(store)
     seen["spool"] = store.root.absolute().name
+    seen["devices"] = store.settings.slots
     seen["running"] = [shown(store, {**record, "reason": None}) for record in seen["running"]]
     seen["waiting"] = [shown(store, record) for record in seen["waiting"]]
     seen["troubles"] = [{key: placeless(store, text) for key, text in trouble.items()} for trouble in seen["troubles"]]

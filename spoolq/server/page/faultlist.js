@@ -49,7 +49,7 @@ export class FaultList {
       } else rest.push(`${name}: ${words}`);
     }
     if (quiet) return;
-    const links = placed.map((target) => el("li", {}, el("a", { href: `#${target.id}`, onclick: (event) => { event.preventDefault(); target.focus(); } }, target.name)));
+    const links = placed.map((target) => el("li", {}, el("a", { href: `#${target.id}`, onclick: (event) => { event.preventDefault(); target.focus(); } }, target.label)));
     const lines = [...rest, ...(faults.length ? [] : [whole])].map((text) => el("p", {}, oneLine(text)));
     fill(this.summary, links.length ? [el("p", {}, "Please look at these fields:"), el("ul", {}, links)] : null, lines);
     this.summary.hidden = false;

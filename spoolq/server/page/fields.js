@@ -129,6 +129,7 @@ export function field(parameter, changed, prefix = "field") {
 
   return {
     name: parameter.name,
+    label: parameter.label ?? parameter.name,
     node,
     id,
     fail,

@@ -38,7 +38,7 @@ function factsOf(job) {
     ["Started", time(job.started_at)],
     ["Ended", time(job.completed_at)],
     ["Ran for", took(job)],
-    ["Slot", job.worker && [oneLine(job.worker), devicesOf(job) && ` (${devicesOf(job)})`]],
+    ["Slot", job.worker && [oneLine(job.worker), devicesOf(job) && ` (GPU ${devicesOf(job)})`]],
     ["Heartbeat", job.status === "running" && job.heartbeat_at ? ticking(el("span"), () => `${duration(since(job.heartbeat_at))} ago`) : null],
     ["Attempt", job.attempt ? `${job.attempt}${job.max_attempts ? ` of ${job.max_attempts}` : ""}` : null],
     ["Outcome", ending(job) || job.outcome],

@@ -56,7 +56,7 @@ const statusLook = new Refresher(async (signal) => {
     tell("status");
   } catch (error) {
     if (!isTrouble(error)) throw error;
-    live.problem = error.message;
+    live.problem = error.status ? error.message : "";
   }
 });
 

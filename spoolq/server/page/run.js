@@ -28,16 +28,11 @@ export function showProgress(node, progress) {
   setText(node.lastChild, text);
 }
 
-/** The devices of the slot that runs a job, where the server tells. */
+/** The GPUs of the slot that runs a job; "" where the settings do not tell. */
 export function devicesOf(job) {
-  const slot = slotOf(job);
-  const devices = live.status?.devices?.[slot];
-  return devices === undefined || devices === null ? "" : devices === "" ? "no GPU" : `GPU ${devices}`;
-}
-
-/** The slot in a worker's name, `HOST.SLOT`. */
-export function slotOf(job) {
-  return job.worker ? job.worker.slice(job.worker.lastIndexOf(".") + 1) : "";
+  const slot = job.worker?.split(".").pop(); // HOST.SLOT
+  const devices = live.status?.devices[slot];
+  return devices === undefined ? "" : devices === "" ? "none" : devices;
 }
 
 /** A fact: its name, and a place for its value that is returned. */

@@ -55,6 +55,22 @@ def test_progress_is_shown_as_a_bar_with_words(lab, visitor, tmp_path):
     expect(bar).to_have_attribute("value", "75", timeout=SLOW)
 
 
+def test_a_running_job_says_who_runs_it_on_which_gpu_and_how_often_it_was_tried(lab, visitor):
+    # Given a slot that has two GPUs
+    lab.settings('[slots]\nbig = "2,3"\n')
+    base = lab.start()
+    job = lab.job("stubborn", max_attempts=2)
+    page = visitor.open(base)
+    facts = page.locator("article.run .facts")
+    # When its job runs, Then the card says so, and the job's own page
+    expect(facts).to_contain_text(".big", timeout=SLOW)
+    expect(facts).to_contain_text("GPU2,3")
+    expect(facts).to_contain_text("attempt1 of 2")
+    expect(facts).to_contain_text("heartbeat")
+    page.goto(f"{base}/#/job/{job}")
+    expect(page.locator(".facts.wide")).to_contain_text("(GPU 2,3)")
+
+
 def test_a_running_job_is_cancelled_once_and_says_so_meanwhile(lab, visitor):
     # Given a job that takes a while to end
     base = lab.start()
