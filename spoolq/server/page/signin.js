@@ -3,7 +3,7 @@
 import { ask, isTrouble, send } from "./api.js";
 import { busy } from "./actions.js";
 import { el, fill, setText } from "./dom.js";
-import { signedIn } from "./live.js";
+import { live, signedIn } from "./live.js";
 
 /** Show the panel, unless it is there. */
 export function askForToken() {
@@ -35,8 +35,8 @@ export function askForToken() {
     try {
       await ask("POST", "/login", { body: { token: field.value } });
       field.value = "";
-      dialog.close();
       signedIn();
+      dialog.close();
     } catch (error) {
       if (!isTrouble(error)) throw error;
       setText(fault, `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`);
@@ -47,7 +47,9 @@ export function askForToken() {
   }
 
   fill(dialog, form);
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.oncancel = (event) => event.preventDefault();
+  // A second Escape closes it all the same.
+  dialog.onclose = () => live.line === "signed-out" && askForToken();
   dialog.showModal();
   field.focus();
 }

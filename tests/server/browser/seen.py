@@ -27,6 +27,8 @@ class Visitor:
         self.complaints: list[str] = []
         self.allowed: list[str] = []
         self.requests: list[Any] = []
+        #: Requests without their answer yet; not the streams, which have no end.
+        self.waiting: set[Any] = set()
 
     def open(
         self, base: str, route: str = "", *, width: int = 1280, scheme: str = "light", clock: bool = False,
@@ -62,10 +64,16 @@ class Visitor:
         def asked(request: Any) -> None:
             self.requests.append(request)
             where = urlsplit(request.url)
+            if request.is_navigation_request():
+                self.waiting.clear()  # of what the page before has asked, nobody tells any more
+            if not where.path.endswith("/events"):
+                self.waiting.add(request)
             if where.scheme not in ("data", "blob") and where.netloc != origin:
                 self.complaints.append(f"asked {request.url}")
 
         page.on("request", asked)
+        for answered in ("requestfinished", "requestfailed"):
+            page.on(answered, lambda request: self.waiting.discard(request))  # it wants a function of its own
 
     def _refuse(self, dialog: Any) -> None:
         self.complaints.append(f"a dialog: {dialog.message}")

@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from tests.spooltest.waiting import wait_for
+
 from .lab import fill_history
 
 SLOW = 30_000
@@ -93,19 +95,18 @@ def test_the_history_is_filtered_and_the_filter_is_in_the_address(lab, full, vis
 
 
 def test_what_is_being_typed_stays_while_the_page_is_refreshed(lab, visitor):
-    # Given a history that changes all the time
+    # Given a history, and a queue that grows while one types
     fill_history(lab.queue.path, 60)
-    base = lab.start()
+    base = lab.serve()
     page = visitor.open(base, "history")
     expect(rows(page)).to_have_count(50)
-    for _ in range(4):
-        lab.queue.spool.submit({"command": ["true"]})
-    # When one types slowly, with a space in it, Then every letter stays
     field = page.get_by_label("Search")
     field.focus()
-    for letter in "model 1":
+    # When one types, with a space in it, and the page is drawn anew after each letter, Then every letter stays
+    for number, letter in enumerate("model 1", 1):
         page.keyboard.type(letter)
-        page.wait_for_timeout(250)
+        lab.queue.spool.submit({"command": ["true"]})
+        wait_for(lambda count=number: f"{count} queued" in page.title(), what="the title")
     expect(field).to_have_value("model 1")
 
 

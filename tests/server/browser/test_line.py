@@ -67,6 +67,46 @@ def test_a_page_that_nobody_sees_lets_its_stream_go_and_takes_it_up_again(lab, v
     expect(page.get_by_role("row").filter(has_text=job[:8])).to_be_visible()
 
 
+def test_what_is_wrong_with_the_spool_is_said(lab, visitor):
+    # Given something in the queue that is no job
+    base = lab.serve()
+    (lab.queue.path / "queued" / "notes.txt").write_text("not a job")
+    # When the page is open, Then it says what, where and what to do
+    page = visitor.open(base)
+    expect(page.locator(".notice")).to_have_text("1 file in queued/ is no job: notes.txt. A job's name ends in .json.")
+
+
+def test_a_page_that_is_older_than_its_server_says_so(lab, visitor):
+    # Given a server of another version than the page that is open
+    base = lab.serve()
+
+    def newer(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "version": "99.0"})
+
+    page = visitor.open(base, before=lambda page: page.route("**/api/v1/status", newer))
+    # Then the page says so, and offers to load itself anew
+    expect(page.get_by_text("The server runs version 99.0 now.")).to_be_visible()
+    page.unroute("**/api/v1/status")
+    page.get_by_role("button", name="Reload the page").click()
+    expect(page.locator("#connection")).to_have_text("live")
+    expect(page.get_by_text("The server runs version")).to_have_count(0)
+
+
+def test_a_server_that_cannot_use_its_spool_is_told_in_its_own_words(lab, visitor):
+    # Given a server whose spool has gone
+    visitor.allow()
+    base = lab.serve()
+    lab.queue.path.rename(lab.queue.path.with_name("elsewhere"))
+    # When the page is opened, Then it says what the server says
+    page = visitor.open(base)
+    expect(page.get_by_role("alert")).to_contain_text("the spool cannot be used at this moment", timeout=SLOW)
+    # When it is back, Then the page is
+    lab.queue.path.with_name("elsewhere").rename(lab.queue.path)
+    expect(page.get_by_text("Nothing waits.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_many_retries_wait_longer_and_one_press_does_not(lab, visitor):
     # Given a server that has been away for some tries
     visitor.allow()
@@ -89,9 +129,9 @@ def test_a_cancel_that_is_under_way_is_still_so_after_a_reload(lab, visitor):
     # Given a job that takes its time to end, and has been asked to
     base = lab.start()
     job = lab.job("stubborn")
-    page = visitor.open(base, f"job/{job}")
+    page = visitor.open(base, f"job/{job}", clock=True)
     page.get_by_role("button", name="Cancel").click(timeout=SLOW)
-    page.wait_for_timeout(600)
+    page.clock.run_for(600)
     page.get_by_role("button", name="Press again to cancel").click()
     expect(page.get_by_role("button", name="Cancelling…")).to_be_visible()
     # When the page is reloaded meanwhile, Then it knows, until it is done

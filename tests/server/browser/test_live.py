@@ -75,7 +75,7 @@ def test_a_running_job_is_cancelled_once_and_says_so_meanwhile(lab, visitor):
     # Given a job that takes a while to end
     base = lab.start()
     job = lab.job("stubborn")
-    page = visitor.open(base)
+    page = visitor.open(base, clock=True)
     expect(page.get_by_role("log")).to_contain_text("ready", timeout=SLOW)
     card = page.locator("article.run")
     # When Cancel is double-clicked, Then that is one press: it asks for a second, and nothing is sent
@@ -84,7 +84,7 @@ def test_a_running_job_is_cancelled_once_and_says_so_meanwhile(lab, visitor):
     expect(again).to_be_visible()
     assert visitor.sent("POST", "/cancel") == []
     # When that is double-clicked after a moment
-    page.wait_for_timeout(600)
+    page.clock.run_for(600)
     again.dblclick()
     # Then the job is being cancelled, the button cannot be pressed, and the badge says so, until it is done
     under_way = card.get_by_role("button", name="Cancelling…")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.spooltest.waiting import wait_for
+
 from .lab import RECIPE, fill_history
 
 SLOW = 20_000
@@ -41,10 +43,17 @@ def shop(lab):
     return lambda view: re.sub("|".join(names), lambda found: names[found[0]], view)
 
 
-def settled(page):
-    """Wait until the view has what it shows."""
+def settled(page, visitor):
+    """Wait until the view has all answers, and has shown them."""
+    seen = []
+
+    def still():
+        now = page.locator("main").inner_html()  # events are heard while something is asked
+        seen.append("" if visitor.waiting else now)
+        return len(seen) > 12 and seen[-1] and len(set(seen[-12:])) == 1
+
     expect(page.get_by_role("heading", level=1)).to_have_count(1, timeout=SLOW)
-    page.wait_for_timeout(700)
+    wait_for(still, what="a view that stands still")
 
 
 def probe(page, name):
@@ -72,7 +81,7 @@ def test_all_text_can_be_read(shop, lab, visitor, scheme):
     page = visitor.open(lab.base, scheme=scheme)
     for view in VIEWS:
         page.goto(f"{lab.base}/#/{shop(view)}")
-        settled(page)
+        settled(page, visitor)
         # When each text is held against what it stands on, Then the contrast is enough
         texts = probe(page, "texts")
         assert len(texts) > 8, view
@@ -90,7 +99,7 @@ def test_no_view_is_wider_than_its_window(shop, lab, visitor, width):
     page = visitor.open(lab.base, width=width)
     for view in VIEWS:
         page.goto(f"{lab.base}/#/{shop(view)}")
-        settled(page)
+        settled(page, visitor)
         # When its width is measured, Then it needs no scrolling to the side
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
 
@@ -101,7 +110,7 @@ def test_everything_has_a_name_and_an_order(shop, lab, visitor):
     page = visitor.open(lab.base)
     for view in VIEWS:
         page.goto(f"{lab.base}/#/{shop(view)}")
-        settled(page)
+        settled(page, visitor)
         # When it is read as a screen reader does, Then what can be used has a name and is large enough to be hit
         assert probe(page, "nameless") == [], view
         assert probe(page, "small") == [], view
