@@ -5,7 +5,6 @@ WORKER and JOB are what a client calls itself and its job, in a form that a file
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -73,7 +72,11 @@ def safe(text: str) -> str:
     """
     data = text.encode("utf-8", "surrogatepass")
     whole = re.sub(rb"[^A-Za-z0-9_-]", lambda byte: b"%%%02X" % byte[0][0], data).decode("ascii")
-    return whole if len(whole) <= _MOST else f"{whole[:_KEPT]}~{hashlib.sha256(data).hexdigest()[:16]}"
+    if len(whole) <= _MOST:
+        return whole
+    import hashlib  # seldom needed, and slow to import
+
+    return f"{whole[:_KEPT]}~{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def shown(safe_form: str) -> str:

@@ -15,7 +15,6 @@ from spoolq.errors import SpoolUnusable
 from spoolq.jobs import describe, parse_entry
 from spoolq.lock import holder_command, is_held, lock_directory, one_look
 from spoolq.names import is_candidate, key_names, stem_names
-from spoolq.remote import why_waits
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 from spoolq.troubles import troubles
@@ -122,6 +121,8 @@ def reason(
         why = paused.get("reason")
         return f"the queue is paused{f': {why}' if why else ''}"
     if resource_type is not None:
+        from spoolq.remote import why_waits  # only where there is such a job
+
         return why_waits(store, resource_type)
     if position:
         return f"behind {position} queued job{'s' if position > 1 else ''}"
