@@ -83,8 +83,14 @@ def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_version_option)
     for verb in verbs:
-        app.command(verb, cls=_Verb)(import_module(module_of(verb)).command)
+        command = import_module(module_of(verb)).command
+        app.command(verb, cls=_Verb, short_help=_first_sentence(command.__doc__))(command)
     return app
+
+
+def _first_sentence(text: str) -> str:
+    """What the list of verbs says of one, whole: click would cut it to a line."""
+    return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
 
 
 def _show_version(asked: bool) -> None:
