@@ -68,6 +68,11 @@ def test_the_policy_lets_run_what_is_inlined_and_nothing_else(asked):
     assert policy["require-trusted-types-for"] == "'script'"
 
 
+def test_the_page_is_small_enough_for_a_slow_tunnel():
+    # Given the page as it goes over the wire, When it is weighed, Then a line of 1 Mbit/s brings it in a second
+    assert len(page.assemble().packed) < 100_000
+
+
 def test_a_browser_that_has_the_page_is_told_so(asked):
     # Given the tag of the page
     tag = asked.get("/").headers["etag"]

@@ -4,7 +4,7 @@
 import { between, recipeOf } from "./format.js";
 
 /** Progress below this share says too little of the whole. */
-const LEAST_PERCENT = 5;
+const LEAST_PERCENT = 2;
 
 /** Recipe -> the median run time, in seconds, of *jobs* (completed ones). */
 export function medians(jobs, standard) {
@@ -18,13 +18,13 @@ export function medians(jobs, standard) {
   return new Map([...times].map(([recipe, all]) => [recipe, all.sort((a, b) => a - b)[Math.floor((all.length - 1) / 2)]]));
 }
 
-/** Seconds until a running job ends, by its progress or else by the median; null when neither tells. */
+/** Seconds until a running job ends, by its progress or else by the median; null when neither tells, as for one overdue. */
 function remaining(job, median, now) {
   if (!job.started_at) return median ?? null;
   const elapsed = (now - Date.parse(job.started_at)) / 1000;
   const percent = job.progress?.percent ?? 0;
   if (percent >= LEAST_PERCENT) return (elapsed * (100 - percent)) / percent;
-  return median === undefined ? null : Math.max(0, median - elapsed);
+  return median > elapsed ? median - elapsed : null;
 }
 
 /** Job id -> when it may start (ms), for *queued* in the order of service; *slots* jobs run at a time. */

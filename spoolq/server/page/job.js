@@ -60,7 +60,7 @@ function scores(job) {
     }
   }
   if (!grid.body.children.length) return null;
-  return el("section", { "aria-label": "Scores" }, el("h2", {}, "Scores"), el("div", { class: "table narrow" }, grid.node), el("p", {}, el("a", { href: `#/results?job=${job.job_id}` }, "Compare with other jobs")));
+  return el("section", { "aria-label": "Scores" }, el("h2", {}, "Scores"), el("div", { class: "table narrow" }, grid.node), el("p", { class: "below" }, el("a", { href: `#/results?job=${job.job_id}` }, "Compare with other jobs")));
 }
 
 function events(past) {

@@ -9,11 +9,9 @@ export function isTricky(text) {
   return TRICKY.test(text);
 }
 
-/** One such character as something to see: `␛`, `⟨202e⟩`. */
+/** One such character as something that every font can show: its number, `⟨1b⟩`, `⟨202e⟩`. */
 export function picture(char) {
-  const code = char.codePointAt(0);
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  return code === 0x7f ? "\u2421" : `\u27e8${code.toString(16).padStart(4, "0")}\u27e9`;
+  return `\u27e8${char.codePointAt(0).toString(16).padStart(2, "0")}\u27e9`;
 }
 
 /** *text* on one line, with every such character made visible; newlines and tabs become spaces. */

@@ -161,14 +161,19 @@ export class Terminal {
     if (this.row >= 0) this.row = Math.max(0, this.row - surplus);
   }
 
+  /** Write one character, or what stands for it, where the cursor is. */
+  #put(shown, style) {
+    const line = this.#current();
+    for (const each of shown) {
+      if (this.col >= WIDEST) line.cut += 1;
+      else line.put(this.col++, each, style);
+    }
+  }
+
   #text(text) {
     if (/^(?:\x1b|[\x80-\x9f])/.test(text)) return; // a title, a hyperlink, a sequence that only a terminal needs
-    const line = this.#current();
-    const tricky = isTricky(text);
-    for (const char of text) {
-      if (this.col >= WIDEST) line.cut += 1;
-      else line.put(this.col++, tricky && isTricky(char) ? picture(char) : char, this.style);
-    }
+    if (!isTricky(text)) this.#put(text, this.style);
+    else for (const char of text) this.#put(isTricky(char) ? picture(char) : char, this.style);
   }
 
   #control(char) {
@@ -178,9 +183,7 @@ export class Terminal {
     } else if (char === "\r") this.col = 0;
     else if (char === "\b") this.col = Math.max(0, this.col - 1);
     else if (char === "\t") this.#text(" ".repeat(8 - (this.col % 8)));
-    else if (char !== "\x07" && !/[\x80-\x9f]/.test(char) && this.col < WIDEST) {
-      this.#current().put(this.col++, picture(char), DIM);
-    }
+    else if (char !== "\x07" && !/[\x80-\x9f]/.test(char)) this.#put(picture(char), DIM);
   }
 
   #obey(final, parameters) {

@@ -22,7 +22,7 @@ def test_what_a_job_prints_is_shown_as_text(lab, visitor):
         "<script>document.title = 'taken'; alert(1)</script>",
         "<img src=x onerror=\"alert(2)\"><a href='javascript:alert(3)'>here</a>",
         "red and plain home",
-        "bell null␀ escapend␡",  # ESC, space and a letter are one sequence
+        "bell null⟨00⟩ escapend⟨7f⟩",  # ESC, space and a letter are one sequence
         "over ⟨202e⟩edirrw⟨202c⟩ and ⟨200b⟩nothing",
         "100% done",
         "no utf-8: ��",

@@ -79,6 +79,8 @@ def test_the_start_of_what_waits_is_guessed_from_run_times_and_progress(module):
     assert expected(module, [{**running, "progress": {"percent": 50}}], [{}]) == [4]
     # When there are two slots, of which one is free, Then the first starts now, and they take turns
     assert expected(module, [running], [{}, {}, {}], slots=2) == [0, 6, 10]
+    # When it has run longer than such jobs do, Then nobody can tell
+    assert expected(module, [running], [{}], known=(("lm-eval", 60),)) == [None]
     # When nothing is known of a recipe, Then nothing is said of what waits behind it
     assert expected(module, [running], [{"recipe": "new"}, {}]) == [6, None]
     assert expected(module, [{**running, "recipe": "new"}], [{}]) == [None]

@@ -31,7 +31,7 @@ WRITTEN = {
     "a picture": ("\x1bPq#0;1\x1b\\x", ["x"]),
     "sequences in one byte": ("\x9b31mred\x9b0m \x9d0;t\x9cx", ["red x"]),
     "a cleared screen, which clears nothing here": ("before\n\x1b[2J\x1b[Hafter", ["before", "after"]),
-    "what has no shape": ("a\x00b\x1fc\x7f", ["a␀b␟c␡"]),
+    "what has no shape": ("a\x00b\x1fc\x7f", ["a⟨00⟩b⟨1f⟩c⟨7f⟩"]),
     "what turns others round": ("a\u202eb\u2066c\u200bd\ufeff", ["a⟨202e⟩b⟨2066⟩c⟨200b⟩d⟨feff⟩"]),
     "characters of two units": ("a😀b\rX", ["X😀b"]),
     "half a character": ("a\ud83db", ["a⟨d83d⟩b"]),
