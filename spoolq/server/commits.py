@@ -35,7 +35,7 @@ class Commits:
         Raises SpoolUnusable, OSError when no process can be started.
         """
         if self._line is None or (self._line.done() and not _stands(self._line)):
-            self._line = asyncio.ensure_future(_start(self.store))
+            self._line = asyncio.ensure_future(_start(self.store, self._line))
         line = await asyncio.shield(self._line)
         return await line.ask(priority.encode() + b" " + data)
 
@@ -115,7 +115,9 @@ class _Line(asyncio.Protocol):
         self._asked.clear()
 
 
-async def _start(store: Store) -> _Line:
+async def _start(store: Store, before: asyncio.Future[_Line] | None) -> _Line:
+    if before is not None and before.exception() is None:
+        await before.result().end()
     ours, theirs = socket.socketpair()
     argv = [sys.executable, "-m", "spoolq.server.scribe", str(store.root), store.settings.durability]
     try:

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from spoolq import together
+from spoolq.errors import SpoolqError
+from spoolq.plain import one_line
 from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.together import Draft
@@ -76,8 +78,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     root, durability = sys.argv[1:]
     settings = Settings(durability="process" if durability == "process" else "full")
+    try:
+        store = Store(Path(root), settings=settings)
+    except SpoolqError as error:
+        sys.exit(f"{type(error).__name__}: {one_line(error)}")
     with socket.socket(fileno=0) as sock:
-        Scribe(Store(Path(root), settings=settings), sock).run()
+        Scribe(store, sock).run()
 
 
 if __name__ == "__main__":

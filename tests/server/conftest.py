@@ -7,14 +7,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from spoolq.create import create
 from spoolq.store import Store
+from tests.server.dialect import Lmms
 from tests.server.live import Live
 from tests.spooltest.waiting import wait_for
 
@@ -118,3 +120,25 @@ def live(store: Store) -> Iterator[Live]:
     made = Live(store)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def lmms(store: Store) -> Iterator[Lmms]:
+    """lmms-eval's dialect of `store`, served by a thread."""
+    made = Lmms(store)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def lmms_servers(store: Store) -> Iterator[Callable[..., Lmms]]:
+    """Starts such servers of `store`, with options of `[server]`."""
+    started: list[Lmms] = []
+
+    def start(**options: Any) -> Lmms:
+        started.append(Lmms(store, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

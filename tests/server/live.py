@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,14 +24,15 @@ OURS = ("login", "metrics", "v1", "events")
 class Live:
     """A running server; `client` asks it, `face` is what its routes see."""
 
-    def __init__(self, store: Store, **options: Any) -> None:
+    def __init__(self, store: Store, *, routers: Sequence[str] = OURS, prune: bool = False, **options: Any) -> None:
         self.store = store
         listener = bind("127.0.0.1", 0)
-        routers, application.ROUTERS = application.ROUTERS, OURS
+        before, application.ROUTERS = application.ROUTERS, tuple(routers)
         try:
-            self.app = application.create_app(store, dataclasses.replace(store.settings.server, **options))
+            chosen = dataclasses.replace(store.settings.server, **options)
+            self.app = application.create_app(store, chosen, prune=prune)
         finally:
-            application.ROUTERS = routers
+            application.ROUTERS = before
         self.face = self.app.state.face
         self.base = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(self.app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
