@@ -1,7 +1,8 @@
 """Who may do what, as the page shows it: a token, a read-only one, and a session that ends."""
 
 import pytest
-from playwright.sync_api import expect
+
+from tests.server.browser.expecting import expect
 
 SLOW = 20_000
 TOKEN = "a token of the operator, long enough"

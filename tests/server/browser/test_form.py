@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from playwright.sync_api import expect
+
+from tests.server.browser.expecting import expect
 
 from .lab import RECIPE
 

@@ -4,8 +4,8 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.server.browser.expecting import expect
 from tests.spooltest.waiting import wait_for
 
 from .lab import fill_history

@@ -2,7 +2,7 @@
 
 import json
 
-from playwright.sync_api import expect
+from tests.server.browser.expecting import expect
 
 SLOW = 20_000
 

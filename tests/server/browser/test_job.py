@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+
+from tests.server.browser.expecting import expect
 
 from .lab import fill_history
 from .test_results import script

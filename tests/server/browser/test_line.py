@@ -4,8 +4,7 @@ import os
 import signal
 import time
 
-from playwright.sync_api import expect
-
+from tests.server.browser.expecting import expect
 from tests.spooltest.waiting import wait_for
 
 SLOW = 20_000

@@ -3,8 +3,7 @@
 import re
 import time
 
-from playwright.sync_api import expect
-
+from tests.server.browser.expecting import expect
 from tests.spooltest.waiting import wait_for
 
 SLOW = 20_000

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.server.browser.expecting import expect
 from tests.spooltest.waiting import wait_for
 
 from .lab import RECIPE, fill_history

@@ -4,7 +4,8 @@ import re
 import sys
 
 import pytest
-from playwright.sync_api import expect
+
+from tests.server.browser.expecting import expect
 
 from .lab import JOBS
 

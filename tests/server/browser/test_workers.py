@@ -1,9 +1,9 @@
 """Pools and those who work: shown as soon as there are any."""
 
 import pytest
-from playwright.sync_api import expect
 
 from spoolq import pools, stock
+from tests.server.browser.expecting import expect
 
 from .lab import fill_history
 
