@@ -13,7 +13,19 @@ ROOT = Path(spoolq.__file__).parent
 
 #: Module -> layer. A module imports from its own layer and from those above it here. A new module must be listed.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "words": ("documents", "durations", "errors", "leases", "masking", "models", "names", "plain", "sections", "settings", "transitions"),
+    "words": (
+        "documents",
+        "durations",
+        "errors",
+        "leases",
+        "masking",
+        "models",
+        "names",
+        "plain",
+        "sections",
+        "settings",
+        "transitions",
+    ),
     "disk": ("create", "files", "layout", "lock", "mounts"),
     "store": (
         "admit",

@@ -98,7 +98,10 @@ def test_durations_are_read_in_every_form(load):
         ("[server]\nmax_body = true", "`server.max_body` (line 2)"),
         ('[server]\ntoken = ""', "`server.token` (line 2): it must be a text in quotes"),
         ("[server]\nallowed_hosts = [1]", "it must be a list of texts"),
-        ("[jobqueue]\njob_heartbeat_timeout = 0", "`jobqueue.job_heartbeat_timeout` (line 2): it must be more than 0 s"),
+        (
+            "[jobqueue]\njob_heartbeat_timeout = 0",
+            "`jobqueue.job_heartbeat_timeout` (line 2): it must be more than 0 s",
+        ),
         ('[jobqueue]\njob_sweep_interval = "soon"', "`jobqueue.job_sweep_interval` (line 2)"),
         ("[benchmark]\nrecipe = 1", "`benchmark.recipe` (line 2): it must be a text"),
     ],
