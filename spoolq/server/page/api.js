@@ -23,6 +23,14 @@ export function isTrouble(error) {
 /** `signed-out` when the server wants a token; `answered` after each answer. */
 export const door = new EventTarget();
 
+/** Counts sign-ins: a refusal of what was asked before the last one is old news. */
+let session = 0;
+
+/** The caller has shown a token. */
+export function beginSession() {
+  session += 1;
+}
+
 /** A path of the API with its query; null and "" are left out, a list gives a key several times. */
 export function path(name, query = {}) {
   const search = new URLSearchParams();
@@ -60,6 +68,7 @@ export function read(url, signal) {
 
 /** Send a request; the Response of a success, its body not yet read. */
 export async function send(method, url, { signal, timeout = TIMEOUT_MS, ...given } = {}) {
+  const asked = session;
   const signals = [signal, timeout ? AbortSignal.timeout(timeout) : null].filter(Boolean);
   let answer;
   try {
@@ -71,7 +80,7 @@ export async function send(method, url, { signal, timeout = TIMEOUT_MS, ...given
   door.dispatchEvent(new Event("answered"));
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
-  if (answer.status === 401) door.dispatchEvent(new Event("signed-out"));
+  if (answer.status === 401 && asked === session) door.dispatchEvent(new Event("signed-out"));
   throw new Refused(answer.status, words(said.detail, answer), said.field ?? null);
 }
 

@@ -1,6 +1,6 @@
 // What the whole page knows: the state of the line to the server, the queue's counts, what this caller may do.
 
-import { door, isTrouble, path, read } from "./api.js";
+import { beginSession, door, isTrouble, path, read } from "./api.js";
 import { hold, learn } from "./clock.js";
 import { Refresher } from "./refresher.js";
 import { Stream } from "./stream.js";
@@ -137,10 +137,11 @@ export function tryNow() {
 
 /** The caller has shown a token: begin anew. */
 export function signedIn() {
+  beginSession();
   stream.stop();
   setLine("connecting");
   stream.start();
-  statusLook.poke();
+  statusLook.restart();
   tell("signed-in");
 }
 

@@ -75,6 +75,24 @@ def test_who_may_only_look_sees_everything_and_no_button(guarded, lab, visitor):
     expect(page.get_by_text("You may only look: your token cannot submit.")).to_be_visible()
 
 
+def test_a_refusal_that_comes_late_does_not_sign_out_again(guarded, lab, visitor):
+    # Given a page that asks something without a token, and gets no answer for a while
+    visitor.allow()
+    held = []
+    page = visitor.open(
+        guarded, before=lambda page: page.route("**/api/v1/status", lambda route: held.append(route), times=1)
+    )
+    # When it has signed in meanwhile, and then the refusal of the old request comes
+    panel = sign_in(page, TOKEN)
+    expect(page.locator("#connection")).to_have_text("live", timeout=SLOW)
+    held[0].fulfill(status=401, content_type="application/json", body='{"detail": "a token is needed"}')
+    # Then it stays signed in
+    job = lab.job("counting", "1")
+    expect(page.get_by_role("main")).to_contain_text(job[:8], timeout=SLOW)
+    expect(panel).to_be_hidden()
+    expect(page.locator("#connection")).to_have_text("live")
+
+
 def test_a_session_that_has_ended_is_asked_for_again_where_it_ended(guarded, lab, visitor):
     # Given a page that is signed in
     visitor.allow()
