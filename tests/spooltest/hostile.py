@@ -6,10 +6,14 @@ import socket
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from spoolq.documents import MAX_BYTES
+from spoolq.names import format_stamp
 
+#: A stamp that a job may have today: one that is older than a day is taken for made up.
+NOW = format_stamp(datetime.now(UTC))
 UUID = "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"
 _WIDE = str.maketrans("0123456789", "".join(map(chr, range(0xFF10, 0xFF1A))))
 _ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m\u202e"
@@ -90,12 +94,12 @@ DROPS: dict[str, Drop] = {
     "device": Drop(_device, "no regular file", root=True),
     "folder": Drop(_folder, "no regular file"),
     # Not files, under a job's name.
-    "folder as a job": Drop(_folder, "directory", f"0-20261120T120730.123456Z-{UUID}.json"),
-    "link as a job": Drop(_link("/etc/shadow"), "symbolic link", f"0-20261120T120730.123456Z-{UUID[:-1]}8.json"),
-    "fifo as a job": Drop(os.mkfifo, "FIFO", f"0-20261120T120730.123456Z-{UUID[:-1]}9.json"),
-    "socket as a job": Drop(_socket, "socket", f"1-20261120T120730.123456Z-{UUID[:-1]}a.json"),
-    "device as a job": Drop(_device, "device", f"20261120T120730.123456Z-{UUID[:-1]}b.json", root=True),
-    "text as a job": Drop(_bytes(b"run me"), "no valid JSON", f"20261120T120730.123456Z-{UUID[:-1]}c.json"),
+    "folder as a job": Drop(_folder, "directory", f"0-{NOW}-{UUID}.json"),
+    "link as a job": Drop(_link("/etc/shadow"), "symbolic link", f"0-{NOW}-{UUID[:-1]}8.json"),
+    "fifo as a job": Drop(os.mkfifo, "FIFO", f"0-{NOW}-{UUID[:-1]}9.json"),
+    "socket as a job": Drop(_socket, "socket", f"1-{NOW}-{UUID[:-1]}a.json"),
+    "device as a job": Drop(_device, "device", f"{NOW}-{UUID[:-1]}b.json", root=True),
+    "text as a job": Drop(_bytes(b"run me"), "no valid JSON", f"{NOW}-{UUID[:-1]}c.json"),
     # Not a document.
     "empty": Drop(_bytes(b""), "is empty"),
     "blank": Drop(_bytes(b" \n\t" * 1000), "is empty"),
@@ -151,9 +155,9 @@ DROPS: dict[str, Drop] = {
     "option": Drop(_bytes(GOOD), None, "--help.json"),
     "shell": Drop(_bytes(GOOD), None, "$(touch owned);`id`|*.json"),
     "dots": Drop(_bytes(GOOD), None, "%2e%2e%2f..\\..json"),
-    "wide digits": Drop(_bytes(GOOD), None, f"20261120T120730.123456Z-{UUID}.json".translate(_WIDE)),
-    "upper case": Drop(_bytes(GOOD), None, f"20261120T120730.123456Z-{UUID.upper()}.json"),
+    "wide digits": Drop(_bytes(GOOD), None, f"{NOW}-{UUID}.json".translate(_WIDE)),
+    "upper case": Drop(_bytes(GOOD), None, f"{NOW}-{UUID.upper()}.json"),
     "no such day": Drop(_bytes(GOOD), None, f"20260231T120730.123456Z-{UUID}.json"),
-    "claim": Drop(_bytes(GOOD), None, f"20261120T120730.123456Z-{UUID}@host.all.0badcafe.json"),
-    "line feed after a job's name": Drop(_bytes(GOOD), None, f"20261120T120730.123456Z-{UUID}\n.json"),
+    "claim": Drop(_bytes(GOOD), None, f"{NOW}-{UUID}@host.all.0badcafe.json"),
+    "line feed after a job's name": Drop(_bytes(GOOD), None, f"{NOW}-{UUID}\n.json"),
 }
