@@ -18,6 +18,8 @@ from spoolq.create import create
 from spoolq.store import Store
 from tests.server.dialect import Lmms
 from tests.server.live import Live
+from tests.server.lmms_lab import SETTINGS, Lab
+from tests.server.stand_in import StandIn
 from tests.spooltest.waiting import wait_for
 
 _URL = re.compile(r"http://[^\s]+:[0-9]+")
@@ -142,3 +144,14 @@ def lmms_servers(store: Store) -> Iterator[Callable[..., Lmms]]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def lmms_lab(serving: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A server whose evaluations are a package in place of the harness; its `run` starts a runner."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    made = Lab(serving, StandIn(tmp_path / "packages"))
+    serving.settings(SETTINGS)
+    serving.start(env=made.env)
+    yield made
+    made.stop()
