@@ -140,9 +140,8 @@ class Client:
             if len(ended) == len(jobs) or (any_one and ended):
                 return [ended[job] for job in jobs if job in ended]
             if timeout is not None and time.monotonic() - began > timeout:
-                raise WaitTimeout(
-                    f"cannot wait any longer: after {timeout:g} s only {len(ended)} of {len(jobs)} jobs ended."
-                )
+                so_far = f"{len(ended)} of {len(jobs)} jobs had ended"
+                raise WaitTimeout(f"cannot wait any longer: after {timeout:g} s only {so_far}. Wait for them again.")
             time.sleep(poll_interval)
 
     def log(self, job: str, *, tail: int | None = None, attempt: int | None = None) -> str:
