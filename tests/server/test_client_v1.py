@@ -186,7 +186,7 @@ def test_faults_have_classes(remote, store, live):
     with pytest.raises(TryLater):
         remote.submit(COMMAND)
     aside.rename(store.layout.state(State.QUEUED))
-    with (
+    with Client("http://127.0.0.1:1") as nobody, pytest.raises(Unreachable, match="cannot reach"):
         Client("http://127.0.0.1:1") as nobody,
         pytest.raises(Unreachable, match=r"cannot reach http://127\.0\.0\.1:1: "),
     ):
