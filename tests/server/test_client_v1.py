@@ -187,9 +187,6 @@ def test_faults_have_classes(remote, store, live):
         remote.submit(COMMAND)
     aside.rename(store.layout.state(State.QUEUED))
     with Client("http://127.0.0.1:1") as nobody, pytest.raises(Unreachable, match="cannot reach"):
-        Client("http://127.0.0.1:1") as nobody,
-        pytest.raises(Unreachable, match=r"cannot reach http://127\.0\.0\.1:1: "),
-    ):
         nobody.status()
 
 
