@@ -40,12 +40,13 @@ def _without(reason: str) -> NoReturn:
 def browser():
     """A headless Chromium, the system's own."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         _without("playwright is not installed: pip install 'spoolq[browser]'")
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
         _without(f"there is none of {', '.join(PROGRAMS)} on the PATH")
+    expect.set_options(timeout=15_000)  # ms; what is not so by then will not be
     with sync_playwright() as tool:
         flags = ["--no-sandbox"] if os.geteuid() == 0 else []
         started = tool.chromium.launch(executable_path=program, args=flags)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.server.browser.expecting import expect
+from tests.spooltest.waiting import wait_for
 
 from .lab import RECIPE
 
@@ -96,17 +97,11 @@ def test_a_page_that_is_reloaded_before_the_reply_queues_nothing_twice(lab, form
     form.get_by_label("Recipe").select_option("walk")
     form.get_by_label("steps (needed)").fill("1")
     done = []
-    form.route(
-        "**/api/v1/jobs",
-        lambda route: done.append(route.fetch().status) if route.request.method == "POST" else route.continue_(),
-    )
+    form.route("**/api/v1/jobs", lambda route: done.append(route.fetch().status), times=1)
     form.get_by_role("button", name="Submit").click()
     expect(form.locator("button.primary")).to_have_text("Submitting…")
-    form.wait_for_function("() => true")
-    while not done:
-        form.wait_for_timeout(20)
+    wait_for(lambda: form.locator("button.primary").is_visible() and done, what="the server's answer")
     # When the page is reloaded, Then the form is as it was, and another press is for the same job
-    form.unroute("**/api/v1/jobs")
     form.reload()
     expect(form.get_by_label("steps (needed)")).to_have_value("1")
     form.get_by_role("button", name="Submit").click()
