@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import depth, drain, latency, limits, one_shot, report, resident, submit
+from benchmarks import depth, drain, http, latency, limits, one_shot, report, resident, submit
 from benchmarks.bed import Bed
 from benchmarks.peers import Peer
 from benchmarks.peers.huey_sqlite import HueySqlite
@@ -26,10 +26,12 @@ from benchmarks.peers.task_spooler import TaskSpooler
 from spoolq.mounts import file_system
 
 _OTHERS: tuple[Callable[[Bed], Peer], ...] = (TaskSpooler, Nq, HueySqlite, RqRedis)
-FIGURES = ("limits", "latency", "drain", "drain-depth", "submit", "one-shot", "looks", "urgent", "resident")
+FIGURES = ("limits", "latency", "drain", "drain-depth", "submit", "one-shot", "looks", "urgent", "resident", "http")
 
 
-def figures(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> dict[str, Callable[[], report.Figure]]:
+def figures(
+    bed: Bed, ours: Sequence[Peer], others: Sequence[Peer], peer_python: Path | None
+) -> dict[str, Callable[[], report.Figure]]:
     """How each figure is measured."""
     clients = [peer for peer in others if isinstance(peer, HueySqlite | RqRedis)]
     return {
@@ -42,11 +44,17 @@ def figures(bed: Bed, ours: Sequence[Peer], others: Sequence[Peer]) -> dict[str,
         "looks": lambda: depth.measure_looks(bed),
         "urgent": lambda: depth.measure_urgent(bed),
         "resident": lambda: resident.measure(bed),
+        "http": lambda: http.measure(bed, peer_python),
     }
 
 
 def measure(
-    bed: Bed, chosen: Sequence[str], *, peers: bool = True, keep: Callable[[report.Report], None] = lambda _: None
+    bed: Bed,
+    chosen: Sequence[str],
+    *,
+    peers: bool = True,
+    peer_python: Path | None = None,
+    keep: Callable[[report.Report], None] = lambda _: None,
 ) -> report.Report:
     """Measure the *chosen* figures; says on stderr how far it is, and gives *keep* what there is after each."""
     ours = [Spoolq(bed, durability) for durability in ("full", "process")]
@@ -56,16 +64,23 @@ def measure(
     if bed.clockwork.compiler is None:
         missing.append("the time of the job's own start: there is no C compiler, so it is a shell script")
     words = ["python -m benchmarks", *(["--quick"] if bed.quick else [])]
+    words += [] if peer_python is None else ["--peer-python PYTHON"]
     words += [*([f"--share {bed.share:g}"] if bed.share < 1 else []), *([] if peers else ["--no-peers"])]
     if set(chosen) != set(FIGURES):
         words += chosen
     result = report.Report(_facts(bed, " ".join(words), [*ours[:1], *others]), missing)
-    measured = figures(bed, ours, others)
+    measured = figures(bed, ours, others, peer_python)
     for key in chosen:
         print(f"{datetime.now(UTC):%H:%M:%S} {key} ...", file=sys.stderr, flush=True)
         try:
             result.figures.append(measured[key]())
-        except (TimeoutError, OSError, subprocess.CalledProcessError) as error:  # the others are worth having
+        except (
+            TimeoutError,
+            OSError,
+            ValueError,
+            subprocess.CalledProcessError,
+        ) as error:
+            # The others are worth having.
             print(f"{key}: {error}", file=sys.stderr)
             result.missing.append(f"{key}: {error}")
         result.facts["load at the end"] = _load()
@@ -105,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--dir", type=Path, help="where to work: the file system that is measured (a temporary folder)")
     made.add_argument("--venv", type=Path, help="keep the installation here, and use it again")
     made.add_argument("--python", type=Path, help="measure the spoolq of this Python, as it is installed there")
+    made.add_argument("--peer-python", type=Path, metavar="PYTHON", help="one with lmms-eval[server], for `http`")
     made.add_argument("--json", type=Path, metavar="OUT", help="write every sample there")
     made.add_argument("--markdown", type=Path, metavar="OUT", help="write the report there, too")
     made.add_argument("--update", type=Path, metavar="PAGE", help="put the report between the marks in this page")
@@ -131,7 +147,9 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="spoolq-bench-", dir=asked.dir))
     bed = Bed(folder, python=asked.python, venv_at=asked.venv, quick=asked.quick, share=asked.share)
     try:
-        result = measure(bed, asked.figures or FIGURES, peers=not asked.no_peers, keep=keep)
+        result = measure(
+            bed, asked.figures or FIGURES, peers=not asked.no_peers, peer_python=asked.peer_python, keep=keep
+        )
     finally:
         bed.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -38,8 +38,8 @@ class Bed:
     """The folder of one run, and the Python whose installed spoolq is measured.
 
     *python* None makes a virtual environment in *venv_at* (a folder of the run, if None) and installs the checkout
-    there as a wheel, with its extra `bench`. *quick* makes every figure small: for a look, not for a claim. *share* is
-    the share of a full run's rounds that is done.
+    there as a wheel, with its extras `bench` and `server`. *quick* makes every figure small: for a look, not for a
+    claim. *share* is the share of a full run's rounds that is done.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ def install(at: Path) -> Path:
         venv.create(at, with_pip=True)
         pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         try:
-            subprocess.run([*pip, f"{CHECKOUT}[bench]"], check=True)
+            subprocess.run([*pip, f"{CHECKOUT}[bench,server]"], check=True)
         except subprocess.CalledProcessError:
             shutil.rmtree(at)
             raise SystemExit(
-                f"cannot install {CHECKOUT}[bench] into {at}: see pip above. Give --python PATH of an installation."
+                f"cannot install {CHECKOUT}[bench,server] into {at}: see pip above. Give --python PATH of one."
             ) from None
     else:
         again = ["--no-deps", "--force-reinstall", str(CHECKOUT)]

@@ -53,10 +53,12 @@ class Hosts:
             raise Refused(403, "another site's page may not use this server")
 
     def _known(self, name: str) -> bool:
+        if name in self.names:
+            return True
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return name in self.names
+            return False
         return True  # an address is nobody's name, so nobody can have it lead elsewhere
 
     def _ours(self, origin: str, host: str, scope: Scope) -> bool:

@@ -18,6 +18,9 @@ from spoolq.store import Store
 
 #: How long open streams may hold up a stop, in seconds.
 _GRACE_S = 2
+#: uvloop takes one connection from a listener in each turn of its loop, and a turn answers everybody who has asked:
+#: with one listener the last of many new clients would wait for seconds while two hundred others are answered.
+_LISTENERS = 8
 
 
 class NotHere(Exception):
@@ -47,7 +50,8 @@ def serve(store: Store, options: ServerSection, *, prune: bool = False) -> None:
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S, server_header=False,
         ws_max_size=options.max_body, proxy_headers=False,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    listeners = [listener, *(listener.dup() for _ in range(_LISTENERS - 1))]
+    uvicorn.Server(config).run(sockets=listeners)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -11,7 +11,6 @@ from spoolq.errors import RequestInvalid
 from spoolq.server import intake
 from spoolq.server import lmms_models as models
 from spoolq.server.face import Face
-from spoolq.transitions import State
 
 #: The recipe that knows all fields of the request.
 _OWN = "lmms-eval"
@@ -53,7 +52,6 @@ class Evaluate:
 
     async def _queue(self, data: bytes) -> bytes:
         stem = await self.face.commits.publish(data)
-        self.face.view.listing(State.QUEUED)  # what runners have claimed since the last look is not before it
         position = self.face.view.added(stem)
         self.face.wake.poke()
         return (

@@ -24,6 +24,8 @@ from spoolq.transitions import State
 _RACY_S = 0.02
 #: Looking again because a directory has changed may cost this share of the time.
 _SHARE = 0.2
+#: The same for the looks of submissions: each changes the directory, and nobody can tell that nobody else did.
+_SHARE_OF_SUBMITS = 0.04
 #: A look that costs less than this, in seconds, is made whenever somebody asks.
 _CHEAP_S = 0.003
 
@@ -129,8 +131,9 @@ class View:
         """Take a job that we have just queued into the listing; returns how many are served before it."""
         name = f"{stem}.json"
         self._moves += 1
-        if self._listings[State.QUEUED].looked_at == float("-inf"):
-            self.listing(State.QUEUED)  # one there must be, or we would be the first of an empty queue
+        known = self._listings[State.QUEUED]
+        if self.clock() - known.looked_at >= known.cost / _SHARE_OF_SUBMITS:
+            self.listing(State.QUEUED)  # what was claimed since the last look is not before this one
         with self._locks[State.QUEUED]:
             known = self._listings[State.QUEUED]
             if stem.uuid not in known.places:
