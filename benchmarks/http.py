@@ -14,7 +14,7 @@ from benchmarks.report import Figure, Line
 from benchmarks.samples import median, number, quantile, ratios, spread
 
 DEPTH = 10_000
-#: Route -> requests of a round. What changes the queue comes last, so that the others see it as deep as it is said.
+#: Route -> requests of a round. What changes the queue comes last: of lmms-eval's server it cannot be taken back.
 _COUNTS = {"GET /jobs/{id}": 1200, "GET /queue": 600, "POST /evaluate": 2000}
 
 
@@ -24,10 +24,10 @@ def measure(bed: Bed, peer: Path | None) -> Figure:
     figure = Figure(
         "http",
         "lmms-eval's routes over HTTP",
-        f"{CONNECTIONS} connections that are kept, each asking again as soon as it is answered, with {depth} jobs "
-        f"queued; {rounds} rounds. The jobs asked for are drawn at random. durability `full`: what is answered is on "
-        "disk. The client is a process of its own; beside it, lmms-eval's own server with as many jobs queued in its "
-        "memory and one that runs, both servers waiting while the other is driven.",
+        f"{CONNECTIONS} connections that are kept, each asking again as soon as it is answered; {depth} jobs wait when "
+        f"each of {rounds} rounds begins. The jobs asked for are drawn at random. durability `full`: what is "
+        "answered is on disk. The client is a process of its own. Beside it lmms-eval's own server, with as many jobs "
+        "queued in its memory and one that runs; each server waits while the other is driven.",
     )
     with ExitStack() as stack:
         servers = {"ours": stack.enter_context(ours(bed, depth))}
@@ -56,6 +56,7 @@ def _rounds(servers: dict[str, Server], route: str, count: int, rounds: int) -> 
         names = list(servers) if turn % 2 else list(servers)[::-1]
         for name in names:
             server = servers[name]
+            server.restore()
             found[name].append(server.drive(_messages(server, route, turn), count))
     return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from benchmarks.bed import CHECKOUT, Bed
 from spoolq.create import create
 from spoolq.layout import Layout
 from spoolq.names import new_stem
+from spoolq.transitions import State
 
 REQUEST = {"model": "dummy", "tasks": ["mme"], "model_args": {"pretrained": "org/model"}, "limit": 8}
 CONNECTIONS = 200
@@ -47,9 +49,10 @@ class Answers:
 
 @dataclass(slots=True)
 class Server:
-    """One that listens on this host."""
+    """One that listens on this host; *restore* takes away what was queued since it had its depth."""
 
     port: int
+    restore: Callable[[], None] = lambda: None
 
     def drive(self, messages: Sequence[tuple[str, Any]], count: int) -> Answers:
         """Send *count* of *messages* in turn over CONNECTIONS; raises ValueError when one is not answered by 200."""
@@ -79,13 +82,25 @@ def ours(bed: Bed, depth: int) -> Iterator[Server]:
     content = json.dumps({"recipe": "lmms-eval", "request": REQUEST}).encode()
     for place in range(depth):
         layout.queued(new_stem(first + timedelta(milliseconds=place))).write_bytes(content)
+    deep = {path.name for path in layout.state(State.QUEUED).iterdir()}
     argv = [*bed.script("spoolq", "spoolq"), "serve", "--spool", str(root), "--port", "0"]
     said = folder / "said"
     with _process(argv, folder, said, bed.env) as process:
         found = _until(lambda: re.search(r"http://127\.0\.0\.1:([0-9]+)", said.read_text()), process, said)
-        server = Server(int(found[1]))
+        server = Server(int(found[1]), lambda: _restore(layout.state(State.QUEUED), deep, folder / "aside"))
         _until(lambda: server.get("/health"), process, said)
         yield server
+
+
+def _restore(folder: Path, names: Collection[str], aside: Path) -> None:
+    """Move what is not of *names* out of *folder*. Not removed: ext4 is slow to make files for minutes after that."""
+    aside.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.rename(aside / path.name)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # what that leaves to write is not the next round's to wait for
+    os.fsync(fd)
+    os.close(fd)
 
 
 @contextlib.contextmanager

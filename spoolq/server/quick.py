@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spoolq.errors import SpoolqError
@@ -78,7 +77,9 @@ class Quick:
             await self.app(scope, receive, send)
             return
         scope["route"] = lane
-        await Response(answer, media_type="application/json")(scope, receive, send)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
 
 def _is_plain(scope: Scope) -> bool:

@@ -22,9 +22,9 @@ from spoolq.store import Store
 from spoolq.together import Draft
 
 #: The most that go together: each holds a descriptor, and the first is answered with the last.
-MOST = 128
+MOST = 64
 #: Files that are waited for side by side; the journal takes them in one go.
-_SIDE_BY_SIDE = 16
+_SIDE_BY_SIDE = 8
 _CHUNK = 1 << 20
 
 
