@@ -44,8 +44,8 @@ def serve(store: Store, options: ServerSection, *, prune: bool = False) -> None:
     app = create_app(store, options, prune=prune)
     listener = bind(options.host, options.port)
     gc.collect()
-    # What there is by now stays, and what a crowd leaves behind is gone at once: to look for more after every few hundred
-    # objects takes a tenth of a busy server's time.
+    # What there is by now stays, and what a crowd leaves behind is gone at once. To look for more after every few
+    # hundred objects takes a tenth of a busy server's time.
     gc.freeze()
     gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
     port = listener.getsockname()[1]
