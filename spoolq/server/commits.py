@@ -34,9 +34,10 @@ class Commits:
 
         Raises SpoolUnusable, OSError when no process can be started.
         """
-        if self._line is None or (self._line.done() and not _stands(self._line)):
-            self._line = asyncio.ensure_future(_start(self.store, self._line))
-        line = await asyncio.shield(self._line)
+        starting = self._line
+        if starting is None or (starting.done() and not _stands(starting)):
+            starting = self._line = asyncio.ensure_future(_start(self.store, starting))
+        line = starting.result() if starting.done() else await asyncio.shield(starting)
         return await line.ask(priority.encode() + b" " + data)
 
     async def stop(self) -> None:

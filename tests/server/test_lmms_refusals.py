@@ -163,3 +163,25 @@ def test_another_recipe_is_told_only_what_was_said():
 def test_recipes_that_are_not_open_are_refused(lmms_servers):
     (entry,) = lmms_servers(recipes=["command"]).evaluate(422)["detail"]
     assert entry["loc"] == ["body", "recipe"] and "not open to requests over HTTP" in entry["msg"]
+
+
+LAX = [
+    {},
+    {"num_fewshot": "3", "limit": "0.5", "batch_size": "8", "log_samples": "no", "num_gpus": "2", "colour": 1},
+    {"limit": 8.0, "batch_size": 1, "predict_only": 0, "model_args": {"b": 1, "a": "org/x", "c": None}, "tasks": []},
+    {"limit": None, "gen_kwargs": "", "device": "cpu", "num_gpus": 0, "output_dir": ""},
+    {"limit": True, "num_fewshot": False, "batch_size": True, "model": "m é"},
+]
+
+
+@pytest.mark.parametrize("said", LAX)
+def test_past_the_router_the_same_is_queued_as_by_the_route(lmms, store, said):
+    # Given a request that the lane takes, and the same by a name that it leaves to the route
+    body = json.dumps({**REQUEST, **said}).encode()
+    answers = [bare(lmms.client, body, **{"content-type": f"application/json{end}"}) for end in ("", "; charset=utf-8")]
+    # Then both files are the same to the byte, and the answers differ by id and position alone
+    assert [answer.status_code for answer in answers] == [200, 200]
+    quick, slow = (store.layout.queued(find(store, answer.json()["job_id"]).stem).read_bytes() for answer in answers)
+    assert quick == slow
+    assert [answer.json()["position_in_queue"] for answer in answers] == [0, 1]
+    assert answers[0].json().keys() == answers[1].json().keys()
