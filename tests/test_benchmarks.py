@@ -149,3 +149,20 @@ def test_the_page_about_speed_can_be_written_anew_and_knows_every_option(tmp_pat
     # and every option is explained in it
     options = {option for action in parser()._actions for option in action.option_strings} - {"-h", "--help"}
     assert {option for option in options if option not in page.read_text()} == set()
+
+
+def test_the_routes_over_http_are_measured_with_no_peer(tmp_path):
+    # Given no Python with lmms-eval, When the figure is measured, small
+    words = [sys.executable, "-m", "benchmarks", "--quick", "--no-peers", "--python", sys.executable]
+    out = tmp_path / "all.json"
+    words += ["--dir", str(tmp_path), "--json", str(out), "http"]
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    # Then each route has its row, the report says what is missing, and nothing is left behind
+    assert ran.returncode == 0, ran.stderr
+    for route in (r"GET /jobs/\{id\}", "GET /queue", "POST /evaluate"):
+        assert re.search(rf"^\| {route}, answers \| [\d.]+ .*/s \|", ran.stdout, re.MULTILINE), ran.stdout
+        assert re.search(rf"^\| {route}, p99 \| [\d.]+ .*ms \|", ran.stdout, re.MULTILINE), ran.stdout
+    assert "give `--peer-python`" in ran.stdout
+    (figure,) = json.loads(out.read_text())["figures"]
+    assert len(figure["samples"]["POST /evaluate, ours, ms"]) == 2 * 300
+    assert [path.name for path in tmp_path.iterdir()] == ["all.json"]
