@@ -1,5 +1,6 @@
 """What every test may ask for: a spool, and its Store. Slot locks never leave the test's own folder."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ pytest.register_assert_rewrite("tests.spooltest")
 
 from spoolq.create import create  # noqa: E402
 from spoolq.store import Store  # noqa: E402
+
+
+# A shell starts what it sends to the background deaf to SIGINT, and our children would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
