@@ -12,7 +12,6 @@ pytest.register_assert_rewrite("tests.spooltest")
 from spoolq.create import create  # noqa: E402
 from spoolq.store import Store  # noqa: E402
 
-
 # A shell starts what it sends to the background deaf to SIGINT, and our children would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
