@@ -190,7 +190,9 @@ def test_of_two_jobs_of_one_id_the_later_gets_its_own(alive: Queue):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or shutil.which("chattr") is None, reason="needs root and chattr")
-@pytest.mark.parametrize("name", ["immutable.json", f"0-{NOW}-{'9' * 8}-2fa1-4d2b-883f-{'9' * 12}.json"])
+@pytest.mark.parametrize(
+    "name", ["immutable.json", f"0-{NOW}-{'9' * 8}-2fa1-4d2b-883f-{'9' * 12}.json"], ids=["drop", "job"]
+)
 def test_what_cannot_be_moved_is_left_alone_and_said_and_the_next_job_runs(alive: Queue, name: str):
     # Given a file that nobody may move, as a drop and under the name of the most urgent job
     path = alive.path / "queued" / name
