@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from spoolq.orders import Link, Order
-from tests.spooltest.waiting import wait_for
+from tests.spooltest.waiting import gone, wait_for
 
 
 @pytest.fixture
@@ -103,4 +103,4 @@ def test_a_shim_that_is_let_go_takes_its_child_along(shim):
     wait_for(lambda: waiting_child(shim))
     waits = waiting_child(shim)
     shim.close()
-    wait_for(lambda: not waits.is_running() or waits.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: gone(waits))

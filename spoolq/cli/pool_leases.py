@@ -92,7 +92,8 @@ def _acquire(leases: Leases, kind: str, limit: float | None) -> Got:
     until = float("inf") if limit is None else began + limit
     while True:
         try:
-            return leases.acquire(kind, min(_HOLD_S, max(0.0, until - time.monotonic())))
+            hold = _HOLD_S if spoken else _SPOKEN_S
+            return leases.acquire(kind, min(hold, max(0.0, until - time.monotonic())))
         except (NoneFree, Unreachable) as error:
             left = until - time.monotonic()
             if left <= 0:

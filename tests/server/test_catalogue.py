@@ -1,6 +1,7 @@
 """`/tasks` and `/models`: the harness is asked in a process of its own, once, and nobody waits for who asks it."""
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import sys
@@ -15,7 +16,7 @@ from spoolq.server.catalogue import Catalogue
 from spoolq.server.face import Face
 from tests.server import stand_in
 from tests.server.stand_in import StandIn
-from tests.spooltest.waiting import wait_for
+from tests.spooltest.waiting import gone, wait_for
 
 TASKS = {"tasks": ["mme", "mmmu_val", "ai2d"]}
 
@@ -115,7 +116,9 @@ def test_a_harness_that_hangs_is_ended_with_all_its_processes(lmms, harness, mon
     # When its time is over, Then the answer says so, and nothing of it is left
     assert lmms.client.get("/tasks").json() == {"tasks": [], "error": "there was no answer within 3.0s"}
     child = int((harness.folder / "child").read_text())
-    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE, 10)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        left = psutil.Process(child)
+        wait_for(lambda: gone(left), 10)
 
 
 def test_a_python_that_there_is_not(lmms_servers, harness):

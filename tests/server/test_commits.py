@@ -14,7 +14,7 @@ from spoolq.errors import SpoolUnusable
 from spoolq.server.commits import Commits
 from spoolq.transitions import State
 from tests.spooltest.trees import queue
-from tests.spooltest.waiting import wait_for
+from tests.spooltest.waiting import gone, wait_for
 
 
 def line(n: int = 0) -> bytes:
@@ -120,8 +120,8 @@ def test_who_goes_away_does_not_confuse_the_others(store):
         await commits.publish(line())
         asked = [asyncio.ensure_future(commits.publish(line(n))) for n in range(20)]
         await asyncio.sleep(0)
-        for gone in asked[::2]:
-            gone.cancel()
+        for late in asked[::2]:
+            late.cancel()
         stems = await asyncio.gather(*asked[1::2])
         for n, stem in zip(range(1, 20, 2), stems, strict=True):
             assert store.layout.queued(stem).read_bytes() == line(n)
@@ -153,4 +153,4 @@ def test_it_ends_with_a_parent_that_is_killed(store):
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait(10)
     parent.stdout.close()
-    wait_for(lambda: not scribe.is_running() or scribe.status() == psutil.STATUS_ZOMBIE, 10, "the scribe's end")
+    wait_for(lambda: gone(scribe), 10, "the scribe's end")

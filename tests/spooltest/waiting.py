@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+import psutil
+
 #: CLOCK_REALTIME_COARSE of clock_gettime(2), for which Python has no name.
 _REALTIME_COARSE = 5
 
@@ -14,6 +16,14 @@ def wait_for(condition: Callable[[], object], timeout: float = 10, what: str = "
         if time.monotonic() >= deadline:
             raise AssertionError(f"waited {timeout:g} s in vain for {what or condition}")
         time.sleep(0.01)
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether *process* has ended. RACE: it may end, and be reaped, between any two questions; so it is asked one."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def coarse() -> float:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from spoolq.worker.guard import TAIL
-from tests.spooltest.waiting import wait_for
+from tests.spooltest.waiting import gone, wait_for
 
 
 class Guarded:
@@ -71,10 +71,6 @@ if len(sys.argv) > 2: os.wait(); time.sleep(float(sys.argv[2]))
 def pid_in(path) -> psutil.Process:
     wait_for(path.exists, 20, "the grandchild")
     return psutil.Process(int(path.read_text()))
-
-
-def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", -9), ("kill -15 $$", -15)])
