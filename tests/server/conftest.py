@@ -155,3 +155,10 @@ def lmms_lab(serving: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     serving.start(env=made.env)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def far_timers(monkeypatch) -> None:
+    """The timers behind the watch are far away: what comes in time was heard. To be asked for before a server is."""
+    monkeypatch.setattr("spoolq.server.line._TIMER_S", 60.0)
+    monkeypatch.setattr("spoolq.server.wake._TIMER_S", 60.0)

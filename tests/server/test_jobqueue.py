@@ -324,7 +324,7 @@ def waiting(live):
     return len(jobqueue.of(live.face).for_resources)
 
 
-def test_who_waits_has_a_resource_as_soon_as_it_is_given_back(store, live, ask):
+def test_who_waits_has_a_resource_as_soon_as_it_is_given_back(store, far_timers, live, ask):
     # Given a resource that is leased, and two that wait for it, one after the other
     stocked(store, count=1)
     ask("POST", "/resource/a_1/acquire", worker="w", job_id="j")
@@ -337,13 +337,13 @@ def test_who_waits_has_a_resource_as_soon_as_it_is_given_back(store, live, ask):
     ask("POST", "/resource/a_1/release", worker="w", job_id="j", resource_idx=0)
     status, body, came = first.result(10)
     assert (status, body["index"]) == (200, 0)
-    assert came - given < 0.5
+    assert came - given < 5
     assert not second.done() and waiting(live) == 1
     # When another process gives it back, Then the second has it, as fast as the watch hears
     given = time.monotonic()
     release_on_disk(store, "a_1", "first", "j", 0)
     assert second.result(10)[0] == 200
-    assert second.result()[2] - given < 0.8
+    assert second.result()[2] - given < 5
     wait_for(lambda: waiting(live) == 0)
 
 
@@ -451,7 +451,7 @@ def ask_later(live, worker, wait):
     return made
 
 
-def test_a_worker_that_waits_has_a_job_as_soon_as_there_is_one(store, live):
+def test_a_worker_that_waits_has_a_job_as_soon_as_there_is_one(store, far_timers, live):
     # Given a pool, and two workers that wait for a job
     stocked(store)
     line = jobqueue.of(live.face).for_jobs
@@ -463,7 +463,7 @@ def test_a_worker_that_waits_has_a_job_as_soon_as_there_is_one(store, live):
     came = time.monotonic()
     needed(store, "a_1", "7")
     job, when = first.result(10)
-    assert job["id"] == "7" and when - came < 0.8
+    assert job["id"] == "7" and when - came < 5
     assert not second.done()
     # When the queue is paused, Then nobody gets one; when it goes on, the other does
     control.pause(store, os.getuid())

@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,35 +155,60 @@ def ended(_ended: Jobs, tmp_path: Path, monkeypatch) -> Jobs:
     return Jobs(spool, _ended.home, _ended.ids)
 
 
-@pytest.fixture(scope="session")
-def _busy(tmp_path_factory) -> Iterator[Jobs]:
-    place = tmp_path_factory.mktemp("busy")
-    spool = place / "spool"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPOOLQ_LOCK_DIR", str(place / "locks"))
-        patch.chdir(place)
-        spoolq("init", "--spool", spool)
-        ids = {"running": submit(spool, "--", "sh", "-c", HALF_WAY)}
-        runner = start(spool, ids["running"])
-    try:
+class _Busy:
+    """A spool at work, made anew when it is old: what a table shows of how long a job has run then takes more room."""
+
+    FRESH_S = 40
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._jobs: Jobs | None = None
+        self._runner: subprocess.Popen[bytes] | None = None
+        self._began = 0.0
+
+    def jobs(self) -> Jobs:
+        if self._jobs is None or time.monotonic() - self._began > self.FRESH_S:
+            self.end()
+            self._jobs = self._make()
+        return self._jobs
+
+    def end(self) -> None:
+        if self._runner is not None:
+            stop(self._runner)
+            self._runner = None
+
+    def _make(self) -> Jobs:
+        place = self._factory.mktemp("busy")
+        spool = place / "spool"
         with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SPOOLQ_LOCK_DIR", str(place / "locks"))
             patch.chdir(place)
+            spoolq("init", "--spool", spool)
+            ids = {"running": submit(spool, "--", "sh", "-c", HALF_WAY)}
+            self._began = time.monotonic()
+            self._runner = start(spool, ids["running"])
             ids["first"] = submit(spool, "--", "python", "eval.py", "--name", "a name with spaces")
             ids["late"] = submit(spool, "--priority", "low", "--", "true")
             long = ["python", "/opt/evaluations/evaluate.py", "--model", "an/organisation/with-a-long-model-name"]
             ids["long"] = submit(spool, "--", *long, "--tasks", "arc_easy,hellaswag,mmlu,winogrande,gsm8k")
-        wait_for(lambda: "50%" in spoolq("show", ids["running"], "--spool", spool).out)
-        yield Jobs(spool, place, ids)
-    finally:
-        stop(runner)
+            wait_for(lambda: "50%" in spoolq("show", ids["running"], "--spool", spool).out)
+        return Jobs(spool, place, ids)
+
+
+@pytest.fixture(scope="session")
+def _busy(tmp_path_factory) -> Iterator[_Busy]:
+    busy = _Busy(tmp_path_factory)
+    yield busy
+    busy.end()
 
 
 @pytest.fixture
-def busy(_busy: Jobs, monkeypatch) -> Jobs:
+def busy(_busy: _Busy, monkeypatch) -> Jobs:
     """A spool at work, for looking only: one job runs, three wait. It is the default spool."""
-    monkeypatch.setenv("SPOOLQ_SPOOL", str(_busy.spool))
-    monkeypatch.setenv("SPOOLQ_LOCK_DIR", str(_busy.spool.parent / "locks"))
-    return _busy
+    jobs = _busy.jobs()
+    monkeypatch.setenv("SPOOLQ_SPOOL", str(jobs.spool))
+    monkeypatch.setenv("SPOOLQ_LOCK_DIR", str(jobs.spool.parent / "locks"))
+    return jobs
 
 
 @pytest.fixture
