@@ -1,4 +1,4 @@
-"""Durations as people write them: ``90``, ``15m``, ``2h30m``, ``7d``."""
+"""Durations and sizes as people write them: ``90``, ``15m``, ``2h30m``, ``7d``; ``40GiB``, ``512 MiB``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 #: What is as long as this is no duration, in seconds.
 _LIMIT_S = 1e10
+_LIMIT_MIB = 1e12
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)?", re.IGNORECASE)
+_MEBIBYTES = {"mib": 1.0, "gib": 2.0**10, "tib": 2.0**20, "mb": 1e6 / 2**20, "gb": 1e9 / 2**20, "tb": 1e12 / 2**20}
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+")
 
 
@@ -30,6 +33,23 @@ def parse_duration(value: str | float | int) -> float:
     if not 0 <= seconds < _LIMIT_S:
         raise ValueError(f"{_shown(value)} is out of range; a duration is 0 s or more, and finite")
     return seconds
+
+
+def parse_mebibytes(value: str | float | int) -> float:
+    """MiB of *value*: a number of MiB, or with a unit ``MiB``, ``GiB``, ``TiB``, or ``MB``, ``GB``, ``TB`` of 1000s.
+
+    Raises ValueError.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        size = float(value) if abs(value) < _LIMIT_MIB else _LIMIT_MIB
+    else:
+        found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            raise ValueError(f"{_shown(value)} is no size; write 40GiB, 512MiB or a number of MiB")
+        size = float(found[1]) * _MEBIBYTES[(found[2] or "mib").lower()]
+    if not 0 <= size < _LIMIT_MIB:
+        raise ValueError(f"{_shown(value)} is out of range; a size is 0 or more, and finite")
+    return size
 
 
 def _shown(value: object) -> str:

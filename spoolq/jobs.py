@@ -16,7 +16,7 @@ from typing import Any
 
 from spoolq import history
 from spoolq.documents import parse_object
-from spoolq.durations import parse_duration
+from spoolq.durations import parse_duration, parse_mebibytes
 from spoolq.errors import RequestInvalid
 from spoolq.files import names_in, read_regular
 from spoolq.finish import MAX_RECORD, terminal_record
@@ -26,7 +26,10 @@ from spoolq.transitions import State
 from spoolq.trust import submitter
 
 #: The policy of an envelope, kept in the record so that a record is a valid envelope.
-POLICY = ("timeout", "grace", "max_attempts", "retry_on", "resource_type", "external_id", "attempts_before")
+POLICY = (
+    *("timeout", "grace", "max_attempts", "retry_on", "resource_type", "external_id", "attempts_before"),
+    *("after", "not_before", "idle_timeout", "backoff", "num_gpus", "min_free_memory", "labels", "group"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ def blank(store: Store, state: State, stem: Stem) -> dict[str, Any]:
         "signal": None,
         "outcome": None,
         "peak_memory_mib": None,
+        "launch": None,
+        "warm_hit": None,
+        "setup_seconds": None,
+        "gpus": None,
         "progress": None,
         "metrics": None,
         "run_dir": store.layout.relative(run.path),
@@ -227,9 +234,33 @@ def _of_document(store: Store, document: Mapping[str, Any], uid: int) -> dict[st
     for key in ("max_attempts", "attempts_before"):
         if isinstance(document.get(key), int) and not isinstance(document[key], bool):
             known[key] = document[key]
+    known |= _as_it_stands(document)
     outcomes = document.get("retry_on")
     if isinstance(outcomes, list) and all(isinstance(outcome, str) for outcome in outcomes):
         known["retry_on"] = outcomes
+    return known
+
+
+def _as_it_stands(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The newer policy of an envelope, where it is of the right kind; a file in the drop box may hold anything."""
+    known: dict[str, Any] = {}
+    for key in ("idle_timeout", "backoff"):
+        with contextlib.suppress(ValueError):
+            known[key] = None if document.get(key) is None else parse_duration(document[key])
+    with contextlib.suppress(ValueError):
+        known["min_free_memory"] = (
+            None if document.get("min_free_memory") is None else parse_mebibytes(document["min_free_memory"])
+        )
+    if type(document.get("num_gpus")) is int:
+        known["num_gpus"] = document["num_gpus"]
+    for key in ("not_before", "group"):
+        if isinstance(document.get(key), str):
+            known[key] = document[key]
+    labels, parents = document.get("labels"), document.get("after")
+    if isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values()):
+        known["labels"] = labels
+    if isinstance(parents, list) and all(isinstance(parent, str) for parent in parents):
+        known["after"] = parents
     return known
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from spoolq.durations import parse_duration
+from spoolq.durations import parse_duration, parse_mebibytes
 from spoolq.errors import RequestInvalid
-from spoolq.names import RESOURCE_TYPE
+from spoolq.names import RESOURCE_TYPE, UUID
 from spoolq.settings import Priority
 from spoolq.transitions import RetryOn, State
 
@@ -28,6 +28,9 @@ Outcome = Literal[
     "invalid",
     "lost",
     "cancelled",
+    "idle",
+    "oom",
+    "dependency_failed",
 ]
 #: How many faults of a request are told at once.
 _FAULTS = 10
@@ -40,6 +43,10 @@ def _printable(text: str) -> str:
     return text
 
 
+LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
+LabelValue = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+JobId = Annotated[str, Field(pattern=f"^{UUID}$")]
+Mebibytes = Annotated[float, BeforeValidator(parse_mebibytes)]
 #: A kind of resource, which is also the name of its pool.
 ResourceType = Annotated[str, Field(pattern=f"^{RESOURCE_TYPE}$")]
 
@@ -62,6 +69,22 @@ class Envelope(BaseModel):
     resource_type: ResourceType | None = None
     #: The id by which the eval-jobqueue dialect knows the job; None: its own.
     external_id: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)] | None = None
+    #: Jobs that must have completed before this one runs: whole ids.
+    after: Annotated[list[JobId], Field(min_length=1, max_length=1000)] | None = None
+    #: Not run before this moment; ISO 8601 with an offset.
+    not_before: AwareDatetime | None = None
+    #: Wall-clock limit without any output, in seconds.
+    idle_timeout: Annotated[Seconds, Field(gt=0)] | None = None
+    #: Seconds before a second attempt; doubled before each further one.
+    backoff: Seconds | None = None
+    #: How many GPUs it needs; 0: none. None: as many as its slot has.
+    num_gpus: Annotated[int, Field(ge=0, le=1024)] | None = None
+    #: Free memory that each of its GPUs must have before it starts, in MiB.
+    min_free_memory: Annotated[Mebibytes, Field(gt=0)] | None = None
+    #: What people call it, and filter by.
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] | None = None
+    #: Jobs that belong together.
+    group: LabelValue | None = None
     #: Attempts that an older queue had counted; shown, and not held against `max_attempts`.
     attempts_before: Annotated[int, Field(ge=0, le=10**9)] | None = None
 
@@ -98,6 +121,14 @@ class JobInfo(BaseModel):
     resource_type: str | None = None
     external_id: str | None = None
     attempts_before: int | None = None
+    after: list[str] | None = None
+    not_before: datetime | None = None
+    idle_timeout: float | None = None
+    backoff: float | None = None
+    num_gpus: int | None = None
+    min_free_memory: float | None = None
+    labels: dict[str, str] | None = None
+    group: str | None = None
     submitted_by: int | None = None
     attempt: int = 0
     worker: str | None = None
@@ -107,6 +138,10 @@ class JobInfo(BaseModel):
     signal: int | None = None
     outcome: Outcome | None = None
     peak_memory_mib: float | None = None
+    launch: Literal["exec", "fork"] | None = None
+    warm_hit: bool | None = None
+    setup_seconds: float | None = None
+    gpus: list[str] | None = None
     progress: Progress | None = None
     metrics: dict[str, dict[str, Any]] | None = None
     run_dir: str | None = None

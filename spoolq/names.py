@@ -24,11 +24,12 @@ _DATE = (
     r"|(?:[2-8][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[357][26])00)0229)"
 )
 _STAMP = rf"{_DATE}T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\.[0-9]{{6}}Z"
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+#: A job's id.
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _CLAIM = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,63})\.(?P<slot>[a-z0-9_-]{1,32})\.(?P<nonce>[0-9a-f]{8})"
 _SLOT = r"[a-z0-9_-]{1,32}"
 
-_STEM_RE = re.compile(rf"((?:[019]-)?)({_STAMP})-({_UUID})")
+_STEM_RE = re.compile(rf"((?:[019]-)?)({_STAMP})-({UUID})")
 
 #: strftime form of the stamp in a KEY; microseconds, UTC.
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"

@@ -40,6 +40,14 @@ class Job:
             "resource_type": asked.resource_type,
             "external_id": asked.external_id,
             "attempts_before": asked.attempts_before,
+            "after": asked.after,
+            "not_before": asked.not_before.isoformat() if asked.not_before else None,
+            "idle_timeout": asked.idle_timeout,
+            "backoff": asked.backoff,
+            "num_gpus": asked.num_gpus,
+            "min_free_memory": asked.min_free_memory,
+            "labels": asked.labels,
+            "group": asked.group,
         }
 
     @property
