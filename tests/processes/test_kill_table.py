@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from spoolq import process
@@ -217,7 +219,9 @@ def test_frozen_shim_whose_heart_stands_still_and_another_host(beating: Trial):
         heartbeat.kill()
     # When another host takes over and runs all, and the shim goes on after that
     record = _run_by_another_host(beating)
-    beating.signal(signal.SIGCONT, "shim", "evaluation")
+    beating.signal(signal.SIGCONT, "shim")
+    with contextlib.suppress(ProcessLookupError):  # RACE: the shim may have killed it by now
+        beating.signal(signal.SIGCONT, "evaluation")
     # Then it fences itself by its own clock: the evaluation is killed, and the record is the other host's
     wait_for(lambda: beating.is_dead("evaluation"), what="the end of the late evaluation")
     wait_for(lambda: "fenced" in beating.queue.said(), what="the word of the late runner")
@@ -234,7 +238,8 @@ def test_frozen_host_and_another_host(beating: Trial):
     # When another host takes over and runs all, and the first one goes on after that
     record = _run_by_another_host(beating)
     for member in frozen:
-        member.resume()
+        with contextlib.suppress(psutil.NoSuchProcess):  # RACE: the shim may have killed it by now
+            member.resume()
     # Then the late evaluation is killed, no end of it is told, and the record is the other host's
     wait_for(lambda: beating.is_dead("evaluation"), what="the end of the late evaluation")
     wait_for(lambda: "fenced" in beating.queue.said(), what="the word of the late runner")
