@@ -25,6 +25,7 @@ SETTINGS = """\
 # timeout = "12h"            # wall-clock limit of an attempt; no limit by default
 # max_attempts = 3
 # retry_on = ["lost"]        # lost, exit, signal, timed_out, could_not_start, no_results
+# backoff = "0s"             # before a second attempt; doubled before each further one, up to an hour
 # default_recipe = "lmms-eval"
 # lock_dir = "/run/lock/spoolq"   # slot locks: a directory of this host, common to all users and spools
 # output_roots = []          # directories under which a request may name its own output_dir

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +38,22 @@ def claims_of(store: Store, slot: str | None = None) -> list[Running]:
     # A remote worker's name may be that of a host: its claims are judged by what is heard of it, never by processes.
     ours = [r for r in found if r.claim.host == store.host and not r.claim.is_workers]
     return [r for r in ours if slot in (None, r.claim.slot)]
+
+
+def stop_orphans(store: Store, slot: str) -> None:
+    """Stop an evaluation whose runner is dead and whose shim lives, if somebody asked for its cancel; raises OSError.
+
+    For who waits for the slot, which that shim holds.
+    """
+    asked = control.read(store)
+    for running in claims_of(store, slot) if asked.asked else []:
+        past = history.events(store, running.stem.key)
+        facts = history.last(past, "claimed", running.claim.nonce)
+        if facts is None or not asked.cancels(running.stem.key, facts["uid"]):
+            continue
+        pid, boot = int(facts["shim"]), str(facts["boot"])
+        if process.is_alive(pid, facts["shim_start"], boot):
+            os.kill(pid, signal.SIGTERM)
 
 
 def recover(store: Store, slot: str, say: Say) -> int:

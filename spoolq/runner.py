@@ -16,14 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spoolq import control, history, process
+from spoolq import control, history
 from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, owner, reject
 from spoolq.claims import Claimed, back
 from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
 from spoolq.lock import holder, lock_directory, try_lock
 from spoolq.orders import Link
 from spoolq.plain import one_line
-from spoolq.recover import claims_of, recover
+from spoolq.recover import recover, stop_orphans
 from spoolq.requests import Job
 from spoolq.store import Store
 from spoolq.upcoming import Upcoming
@@ -116,21 +116,9 @@ class Runner:
             if self.stops or self.watcher is None:
                 return False
             with contextlib.suppress(OSError):
-                self._cancel_orphans()
+                stop_orphans(self.store, self.slot)
         self.slot_lock = fd
         return True
-
-    def _cancel_orphans(self) -> None:
-        """Stop an evaluation whose runner is dead and whose shim lives, if somebody asked for its cancel."""
-        asked = control.read(self.store)
-        for running in claims_of(self.store, self.slot) if asked.asked else []:
-            past = history.events(self.store, running.stem.key)
-            facts = history.last(past, "claimed", running.claim.nonce)
-            if facts is None or not asked.cancels(running.stem.key, facts["uid"]):
-                continue
-            pid, boot = int(facts["shim"]), str(facts["boot"])
-            if process.is_alive(pid, facts["shim_start"], boot):
-                os.kill(pid, signal.SIGTERM)
 
     def _tell_idle(self) -> None:
         if self.watcher is not None:
@@ -197,8 +185,9 @@ class Runner:
         except RequestInvalid as error:
             reject(self.store, claimed, str(error), self.say)
             return
-        if job.is_workers:
-            self.recover_at = min(self.recover_at, self.upcoming.leave(claimed.running))
+        given_back = self.upcoming.left(claimed.running, job)
+        if given_back is not None:
+            self.recover_at = min(self.recover_at, given_back)
             return
         attempt = self._open(claimed, job)
         if attempt is None:
@@ -221,6 +210,7 @@ class Runner:
             self.upcoming.clear()
         else:
             self.say(f"{verdict.state} {attempt.short}: {verdict.outcome}")
+            self.upcoming.finished()
 
     def _open(self, claimed: Claimed, job: Job) -> Attempt | None:
         """Make the claim an attempt; None when the disk refused, and the job went back."""

@@ -45,6 +45,8 @@ class Settings:
     max_attempts: int = 3
     #: Outcomes after which a job may run again.
     retry_on: list[RetryOn] = field(default_factory=lambda: list[RetryOn](["lost"]))
+    #: Between an attempt and the second one; doubled before each further one. 0: at once.
+    backoff: float = 0.0
     #: The recipe of a bare request that has `model` and `tasks`.
     default_recipe: str = "lmms-eval"
     #: Where slot locks live: a directory of this host, common to all its users and spools.
@@ -73,7 +75,7 @@ class Settings:
 
 #: The tables that are classes of their own.
 _SECTIONS = {"server": ServerSection, "jobqueue": JobqueueSection, "benchmark": BenchmarkSection}
-_DURATIONS = ("settle", "poll", "lock_timeout", "heartbeat", "heartbeat_timeout", "grace", "timeout")
+_DURATIONS = ("settle", "poll", "lock_timeout", "heartbeat", "heartbeat_timeout", "grace", "timeout", "backoff")
 _DURABILITIES = ("full", "process")
 
 #: What a value must be: in words, and as a test.
