@@ -51,6 +51,11 @@ class RunDir:
         """What an earlier attempt had published when it was run again all the same."""
         return self.path / f"output.{attempt}"
 
+    @cached_property
+    def cache(self) -> Path:
+        """What attempts leave for those that follow: answers that need not be asked for again."""
+        return self.path / "cache"
+
     def displaced(self, nonce: str) -> Path:
         """A stranger's file that stood where this job's record belongs."""
         return self.path / f"displaced.{nonce}"
@@ -62,6 +67,10 @@ class RunDir:
     def submitted(self, nonce: str) -> Path:
         """The original file of a job that was set aside as invalid."""
         return self.path / f"submitted.{nonce}"
+
+    def telling(self, nonce: str, kind: str, hook: str, number: int) -> Path:
+        """The mark of who is telling a hook of one claim's `end`, `idle` or `stuck`."""
+        return self.path / f"telling.{nonce}.{kind}.{hook}.{number}"
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,11 @@ class Layout:
     def request(self, verb: str, key: str, nonce: str) -> Path:
         """A request about a job to whoever runs."""
         return self.control / f"{verb}@{key}@{nonce}{SUFFIX}"
+
+    @cached_property
+    def index(self) -> Path:
+        """What `results` remembers of the records of completed jobs; may be deleted at any time."""
+        return self.root / ".index" / "results.json"
 
     def directories(self) -> list[Path]:
         """Every directory of a whole spool."""

@@ -29,6 +29,7 @@ def test_defaults_are_filled_in_and_checking_again_changes_nothing():
         "log_samples": True,
         "predict_only": False,
         "include_path": None,
+        "resume": True,
         "apply_chat_template": False,
         "seed": None,
     }
@@ -60,8 +61,10 @@ def test_every_field_reaches_the_command_line():
         *("/venv/bin/python", "-m", "lm_eval", "run", "--model=hf", "--tasks=a,b"),
         *("--output_path=/spool/runs/k/output.partial", "--num_fewshot=0", "--batch_size=auto:4", "--device=cuda:0"),
         *("--limit=0.5", "--gen_kwargs=temperature=0", "--include_path=/tasks", "--seed=7", "--log_samples"),
-        *("--predict_only", "--apply_chat_template", "--model_args", "pretrained=org/m", "trust=True", "n=2"),
+        *("--predict_only", "--apply_chat_template", plan.argv[-5], "--model_args", "pretrained=org/m"),
+        *("trust=True", "n=2"),
     ]
+    assert plan.argv[-5].startswith("--use_cache=/spool/runs/k/cache/answers.")
     assert plan.cwd == PLACE.run
     assert {"RANK", "WORLD_SIZE", "MASTER_ADDR", "SLURM_CPU_BIND_VERBOSE"} <= plan.scrub
 
@@ -127,7 +130,17 @@ def test_what_does_not_fit_is_refused_by_name(said, field):
 def _parser() -> argparse.ArgumentParser:
     """The harness's options as argparse sees them."""
     parser = argparse.ArgumentParser(exit_on_error=False, add_help=True)
-    for option in ("model", "tasks", "output_path", "device", "gen_kwargs", "include_path", "batch_size", "config"):
+    for option in (
+        "model",
+        "tasks",
+        "output_path",
+        "device",
+        "gen_kwargs",
+        "include_path",
+        "batch_size",
+        "config",
+        "use_cache",
+    ):
         parser.add_argument(f"--{option}")
     parser.add_argument("--model_args", nargs="+")
     parser.add_argument("--apply_chat_template", nargs="?", const=True)

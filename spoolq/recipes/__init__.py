@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spoolq.errors import RequestInvalid
+from spoolq.layout import RunDir
 from spoolq.settings import Settings
 
 #: Built-in recipe -> the module that holds it as `RECIPE`.
 BUILT_IN = {
     "command": "spoolq.recipes.command",
+    "inspect": "spoolq.recipes.inspect",
     "lm-eval": "spoolq.recipes.lm_eval",
     "lmms-eval": "spoolq.recipes.lmms_eval",
     "worker": "spoolq.recipes.worker",
@@ -35,6 +37,11 @@ class Place:
     output: Path
     attempt: int
     python: str
+
+    @property
+    def cache(self) -> Path:
+        """A folder of the job's own that outlives its attempts; it is made by whoever writes to it."""
+        return RunDir(self.run).cache
 
 
 @dataclass(frozen=True, slots=True)

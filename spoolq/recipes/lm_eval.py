@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spoolq.errors import NoResults, RequestInvalid
 from spoolq.models import field_error
 from spoolq.recipes import Findings, Place, Plan, launcher
+from spoolq.recipes.answers import answers
 from spoolq.recipes.metrics import fresh_files, metrics_in, newest_file, read_document
 from spoolq.recipes.progress import newest
 from spoolq.settings import Settings
@@ -51,6 +52,8 @@ class Request(BaseModel):
     apply_chat_template: bool = False
     #: All of the harness's generators; numpy takes no more than 32 bits.
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    #: Ours, not the harness's: an attempt takes up the answers that those before it had from the model.
+    resume: bool = True
 
 
 class LmEvalRecipe:
@@ -91,6 +94,9 @@ class LmEvalRecipe:
             if request.get(option) not in (None, ""):
                 argv.append(f"--{option}={request[option]}")
         argv += [f"--{flag}" for flag in ("log_samples", "predict_only", "apply_chat_template") if request.get(flag)]
+        if request.get("resume", True):
+            # The harness appends `_rankN.db`, and makes the folder.
+            argv.append(f"--use_cache={answers(place.cache, request)}")
         if request.get("model_args"):
             # One element each: within one, the harness would let an unpaired quote reach into the next argument.
             argv += ["--model_args", *launcher.model_arguments(request["model_args"])]

@@ -113,15 +113,16 @@ def read_document(output: Path, relative: str) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise ValueError(f"it holds a JSON {type(document).__name__}, not an object")
     except OSError as error:
-        raise _unreadable(relative, error.strerror or str(error)) from None
+        raise unreadable(relative, error.strerror or str(error)) from None
     except RecursionError:
-        raise _unreadable(relative, "it is nested too deeply") from None
+        raise unreadable(relative, "it is nested too deeply") from None
     except ValueError as error:
-        raise _unreadable(relative, str(error) if data.strip() else "it is empty") from None
+        raise unreadable(relative, str(error) if data.strip() else "it is empty") from None
     return document
 
 
-def _unreadable(relative: str, cause: str) -> NoResults:
+def unreadable(relative: str, cause: str) -> NoResults:
+    """The error about a file under the output that cannot be taken for results."""
     return NoResults(f"cannot read results {relative!r}: {cause}. See the end of the log.")
 
 
@@ -143,7 +144,7 @@ def read_metrics(
     for key, value in (require or {}).items():
         if document.get(key) != value or isinstance(document.get(key), bool) != isinstance(value, bool):
             shown = json.dumps(document[key])[:_MAX_TEXT] if key in document else "missing"
-            raise _unreadable(relative, f"`{key}` is {shown}, not {json.dumps(value)}")
+            raise unreadable(relative, f"`{key}` is {shown}, not {json.dumps(value)}")
     return Findings({"results": Path(relative)}, metrics_in(_mapping(document, at, relative)))
 
 
@@ -155,10 +156,10 @@ def _mapping(document: dict[str, Any], at: str | None, relative: str) -> Any:
         for key in at.split("."):
             found = found.get(key) if isinstance(found, dict) else None
         if not isinstance(found, dict):
-            raise _unreadable(relative, f"it has no object at `{at}`")
+            raise unreadable(relative, f"it has no object at `{at}`")
     if found == {}:
         where = f"`{at or 'results'}`" if document else "it"
-        raise _unreadable(relative, f"{where} is empty, so nothing was evaluated")
+        raise unreadable(relative, f"{where} is empty, so nothing was evaluated")
     return found
 
 
