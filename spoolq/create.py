@@ -28,6 +28,7 @@ SETTINGS = """\
 # backoff = "0s"             # before a second attempt; doubled before each further one, up to an hour
 # default_recipe = "lmms-eval"
 # lock_dir = "/run/lock/spoolq"   # slot locks: a directory of this host, common to all users and spools
+# lower_is_better = []       # metrics of which less is better, beside those known by name: "turns_*"
 # output_roots = []          # directories under which a request may name its own output_dir
 
 # Shared spools only: who may use what.
@@ -64,6 +65,15 @@ SETTINGS = """\
 # job_sweep_interval = "1m"
 # resource_sweep_interval = "10s"
 # statistics_interval = "1m"
+
+# [gpus]                     # see docs/gpus.md
+# provider = "auto"          # auto, none, static, nvml, smi, file
+# mode = "single"            # without [slots]: one slot with all GPUs, or one each: per-gpu
+# devices = []               # those that are ours, by index or UUID; all by default
+# # file = "/run/gpus.json"  # of the provider `file`
+# min_free_memory = "90%"    # free on each GPU before a job that does not say so itself: a share, or 40GiB
+# probe_timeout = "10s"      # then the driver counts as hung
+# settle = "30s"             # how long memory may take to come back after a job
 
 # [benchmark]                # see docs/benchmark-run.md
 # recipe = "orchestrator"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from spoolq.durations import parse_duration
+from spoolq.durations import parse_duration, parse_mebibytes
 
 
 class SectionInvalid(ValueError):
@@ -62,6 +63,26 @@ class JobqueueSection:
 
 
 @dataclass(frozen=True, slots=True)
+class GpusSection:
+    """Which GPUs there are, and when one is free; see docs/gpus.md."""
+
+    #: Who is asked: `auto`, `none`, `static`, `nvml`, `smi` or `file`.
+    provider: str = "auto"
+    #: Slots without `[slots]`: one with all GPUs (`single`), or one each (`per-gpu`).
+    mode: str = "single"
+    #: The GPUs that are ours, by index or UUID; empty: all, or those of our own CUDA_VISIBLE_DEVICES.
+    devices: list[str] = field(default_factory=list)
+    #: The file of the provider `file`.
+    file: str | None = None
+    #: What must be free of each GPU's memory before a job that does not say so itself: MiB, or a share as text.
+    min_free_memory: float | str = "90%"
+    #: How long a look may take before the driver counts as hung.
+    probe_timeout: float = 10.0
+    #: How long a GPU's memory may take to come back after a job.
+    settle: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkSection:
     """The benchmark-run dialect."""
 
@@ -71,13 +92,17 @@ class BenchmarkSection:
     grace: float = 2.0
 
 
-Section = TypeVar("Section", ServerSection, JobqueueSection, BenchmarkSection)
+Section = TypeVar("Section", ServerSection, JobqueueSection, GpusSection, BenchmarkSection)
 _DURATIONS = {
     "failure_window", "job_heartbeat_timeout", "resource_heartbeat_timeout", "job_sweep_interval",
-    "resource_sweep_interval", "statistics_interval", "grace",
+    "resource_sweep_interval", "statistics_interval", "grace", "probe_timeout", "settle",
 }  # fmt: skip
-_TEXTS = {"host", "token", "token_file", "read_only_token", "python", "recipe"}
-_LISTS = {"allowed_hosts", "allowed_origins", "recipes", "output_roots", "include_roots"}
+_CHOICES = {
+    "provider": ("auto", "none", "static", "nvml", "smi", "file"),
+    "mode": ("single", "per-gpu"),
+}
+_TEXTS = {"file", "host", "token", "token_file", "read_only_token", "python", "recipe"}
+_LISTS = {"devices", "allowed_hosts", "allowed_origins", "recipes", "output_roots", "include_roots"}
 
 
 def read_section(kind: type[Section], value: Any) -> Section:
@@ -102,7 +127,12 @@ def _value(key: str, value: Any) -> Any:
         if seconds <= 0:
             raise SectionInvalid("it must be more than 0 s", key)
         return seconds
-    if key in _TEXTS:
+    if key in _CHOICES:
+        if value not in _CHOICES[key]:
+            raise SectionInvalid(f"it must be one of {', '.join(_CHOICES[key])}", key)
+    elif key == "min_free_memory":
+        return _floor(value, key)
+    elif key in _TEXTS:
         if not isinstance(value, str) or not value:
             raise SectionInvalid("it must be a text in quotes, and not an empty one", key)
     elif key in _LISTS:
@@ -113,4 +143,16 @@ def _value(key: str, value: Any) -> Any:
     return value
 
 
+def _floor(value: Any, key: str) -> float | str:
+    """A share such as ``90%``, or MiB."""
+    if isinstance(value, str) and re.fullmatch(r"(100|\d{1,2}(\.\d+)?)%", value):
+        return value
+    try:
+        return parse_mebibytes(value)
+    except ValueError as error:
+        raise SectionInvalid(f"{error}; or a share of the whole, 90%", key) from None
+
+
+_FLAGS = {"enabled"}
+_LEAST = {"affinity_window": 0}
 _MOST = {"port": 65535}

@@ -15,7 +15,14 @@ from typing import Any, Literal, get_args
 from spoolq.durations import parse_duration
 from spoolq.errors import SettingsInvalid
 from spoolq.names import SLOT_RULE, is_slot
-from spoolq.sections import BenchmarkSection, JobqueueSection, SectionInvalid, ServerSection, read_section
+from spoolq.sections import (
+    BenchmarkSection,
+    GpusSection,
+    JobqueueSection,
+    SectionInvalid,
+    ServerSection,
+    read_section,
+)
 from spoolq.transitions import RetryOn
 
 Priority = Literal["urgent", "high", "normal", "low"]
@@ -69,12 +76,19 @@ class Settings:
     server: ServerSection = field(default_factory=ServerSection)
     #: Remote workers and resource pools: their time limits and sweeps.
     jobqueue: JobqueueSection = field(default_factory=JobqueueSection)
+    #: GPUs: who is asked for them, slots made from them, when one is free; see docs/gpus.md.
+    gpus: GpusSection = field(default_factory=GpusSection)
     #: The benchmark-run dialect: which recipe `start` starts.
     benchmark: BenchmarkSection = field(default_factory=BenchmarkSection)
 
 
 #: The tables that are classes of their own.
-_SECTIONS = {"server": ServerSection, "jobqueue": JobqueueSection, "benchmark": BenchmarkSection}
+_SECTIONS = {
+    "server": ServerSection,
+    "jobqueue": JobqueueSection,
+    "gpus": GpusSection,
+    "benchmark": BenchmarkSection,
+}
 _DURATIONS = ("settle", "poll", "lock_timeout", "heartbeat", "heartbeat_timeout", "grace", "timeout", "backoff")
 _DURABILITIES = ("full", "process")
 

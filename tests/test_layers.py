@@ -58,6 +58,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "gate",
         "gates",
         "generate",
+        "gpus",
         "jobqueue",
         "logs",
         "orders",

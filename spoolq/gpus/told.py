@@ -1,0 +1,78 @@
+"""What a slot's runner last saw of its GPUs and which jobs wait for them, for those who look: a file beside its lock.
+
+It is a hint for views, never read by who decides: a runner that is killed leaves one that is old, and a view asks
+whether the slot is held.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spoolq.errors import SpoolUnusable
+from spoolq.files import Disk, read_regular
+from spoolq.gpus import Gpu
+from spoolq.gpus.document import document_of
+from spoolq.lock import is_held, lock_directory
+from spoolq.names import Stem, token
+from spoolq.store import Store
+
+_SUFFIX = ".gpus.json"
+_LIMIT = 4 << 20
+
+
+def tell(store: Store, slot: str, gpus: Sequence[Gpu], waiting: Mapping[str, str]) -> None:
+    """Write it down, whole or not at all; *waiting* is job id -> why. Raises OSError, SpoolUnusable.
+
+    CRASH: a kill before the rename leaves a hidden file of a few KiB in the lock directory.
+    """
+    directory = lock_directory(store.settings.lock_dir)
+    said = {
+        "spool": str(store.root.absolute()),
+        "at": store.now(),
+        "gpus": [document_of(gpu) for gpu in gpus],
+        "waiting": dict(waiting),
+    }
+    disk = Disk(durable=False)
+    fresh = directory / f".{slot}.{token(8)}.gpus"
+    disk.write_new(fresh, json.dumps(said).encode() + b"\n")
+    disk.rename(fresh, directory / f"{slot}{_SUFFIX}")
+
+
+def reason(store: Store, stem: Stem) -> str | None:
+    """Why the queued job waits for GPUs, by any living runner of this host; None when none of them says so."""
+    for said in _all(store):
+        why = said["waiting"].get(stem.uuid)
+        if why is not None:
+            return str(why)
+    return None
+
+
+def seen(store: Store) -> dict[str, dict[str, Any]]:
+    """Slot -> what its runner told last, for the living runners of this spool on this host."""
+    return {said["slot"]: said for said in _all(store)}
+
+
+def _all(store: Store) -> list[dict[str, Any]]:
+    try:
+        files = sorted(lock_directory(store.settings.lock_dir).glob(f"*{_SUFFIX}"))
+    except (SpoolUnusable, OSError):
+        return []
+    found = []
+    for path in files:
+        slot = path.name.removesuffix(_SUFFIX)
+        said = _read(path)
+        if said.get("spool") == str(store.root.absolute()) and is_held(path.with_name(f"{slot}.lock")):
+            found.append({**said, "slot": slot})
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(read_regular(path, _LIMIT)[0])
+    except (OSError, ValueError):
+        return {}
+    whole = isinstance(document, dict) and isinstance(document.get("waiting"), dict)
+    return document if whole else {}
