@@ -241,6 +241,7 @@ def write_verdict(store: Store, attempt: Attempt, verdict: Verdict, started_at: 
         "claim": str(running.claim),
         "outcome": verdict.outcome,
         "metrics": verdict.metrics,
+        "gpus": (history.last(history.events(store, key), "claimed", attempt.origin) or {}).get("gpus"),
     }
     finish(store, store.layout.running(running), running, record, warn=say)
     _after(store, running, attempt.origin, verdict.outcome, say)

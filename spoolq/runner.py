@@ -20,8 +20,10 @@ from spoolq import control, history
 from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, owner, reject
 from spoolq.claims import Claimed, back
 from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
+from spoolq.gates import of
+from spoolq.gpus.lease import Lease
 from spoolq.lock import holder, lock_directory, try_lock
-from spoolq.orders import Link
+from spoolq.orders import End, Link
 from spoolq.plain import one_line
 from spoolq.recover import recover, stop_orphans
 from spoolq.requests import Job
@@ -38,14 +40,13 @@ class Runner:
     """The loop of one slot. *watcher* is the socket to the watcher, *devices* the slot's GPUs (None: as inherited)."""
 
     def __init__(self, store: Store, slot: str, devices: str | None, watcher: socket.socket) -> None:
-        self.store, self.slot, self.devices = store, slot, devices
+        self.store, self.slot = store, slot
         store.disk.group = True
         self.watcher: socket.socket | None = watcher
         watcher.setblocking(False)
-        self.upcoming = Upcoming(store, slot, self.say)
-        self.heard = b""
-        self.stops = 0
-        self.last_said = ""
+        self.gpus = Lease(store, slot, devices, self.say)
+        self.upcoming = Upcoming(store, slot, self.say, gates=of(store, self.gpus.admission))
+        self.heard, self.stops, self.last_said = b"", 0, ""
         self.recover_at = float("inf")
         self.link: Link | None = None
         self.owner: dict[str, Any] = {}
@@ -186,14 +187,19 @@ class Runner:
             reject(self.store, claimed, str(error), self.say)
             return
         given_back = self.upcoming.left(claimed.running, job)
+        if given_back is None and (held := self.gpus.take(claimed.running.stem, job)):
+            given_back = self.upcoming.put_off(claimed.running, *held)
         if given_back is not None:
             self.recover_at = min(self.recover_at, given_back)
             return
         attempt = self._open(claimed, job)
         if attempt is None:
             return
+        if why := self.gpus.refusal:
+            self._conclude(attempt, End(attempt.origin, self.store.now(), could_not_start=why))
+            return
         try:
-            ordered = order(self.store, attempt, self.devices)
+            ordered = order(self.store, attempt, self.gpus.devices)
         except Exception as error:  # a recipe's own fault ends its job, not the queue
             reject(self.store, claimed, f"the recipe {job.recipe.name!r} broke: {error}", self.say)
             return
@@ -205,7 +211,12 @@ class Runner:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._replace_shim()
             return
-        verdict = conclude(self.store, attempt, end_from(end), self.say, lambda: bool(self.stops))
+        self._conclude(attempt, end_from(end))
+        while not self.stops and self.watcher is not None and (pause := self.gpus.settle()):
+            self._wait(pause)
+
+    def _conclude(self, attempt: Attempt, end: End) -> None:
+        verdict = conclude(self.store, attempt, end, self.say, lambda: bool(self.stops))
         if verdict is None:
             self.upcoming.clear()
         else:
@@ -216,7 +227,7 @@ class Runner:
         """Make the claim an attempt; None when the disk refused, and the job went back."""
         assert self.link is not None
         try:
-            return open_attempt(self.store, claimed, job, self.owner)
+            return open_attempt(self.store, claimed, job, self.owner | self.gpus.facts)
         except OSError as error:
             self.say(f"cannot start {claimed.running.stem.uuid[:8]}: {error.strerror or error}. It goes back.")
         with contextlib.suppress(OSError):  # a disk that refused the claim's line has none to take back either

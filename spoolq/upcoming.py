@@ -138,8 +138,12 @@ class Upcoming:
         if hold is None:
             return None
         self.gates.remember(running.stem, document)
-        self._held[f"{running.stem}{SUFFIX}"] = self.clock() + max(_LEAST_S, hold.patience)
-        return self._give_back(running, hold.why)
+        return self.put_off(running, hold.why, hold.patience)
+
+    def put_off(self, running: Running, why: str, patience: float) -> float:
+        """Give back, unburnt, a claimed job that is worth asking about again in *patience* seconds. As `left`."""
+        self._held[f"{running.stem}{SUFFIX}"] = self.clock() + max(_LEAST_S, patience)
+        return self._give_back(running, why)
 
     def leave(self, running: Running) -> float:
         """Give back a remote worker's job that was claimed unseen; they are looked for from now on. As `left`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 from spoolq import errands, jobqueue
 from spoolq.admit import Admission
 from spoolq.errors import SpoolqError
+from spoolq.gpus.elsewhere import SLOTS
 from spoolq.names import is_candidate, is_workers_claim
 from spoolq.plain import one_line
 from spoolq.remote import Foreign
@@ -207,7 +209,11 @@ class Watcher:
         with theirs:
             # A session of its own: a Ctrl-C at the terminal is ours to pass on, not the runner's to die of.
             process = subprocess.Popen(
-                [*argv, str(theirs.fileno())], pass_fds=[theirs.fileno()], start_new_session=True, cwd="/"
+                [*argv, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, SLOTS: json.dumps(self.slots)},
             )
         self.children[slot] = _Child(process, ours, time.monotonic())
 

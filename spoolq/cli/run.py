@@ -24,7 +24,7 @@ def command(
 
     Stays in the foreground. SIGTERM or Ctrl-C lets the job in hand finish; a second one stops and requeues it. Started
     twice for one slot, the second waits, and says who holds it. Without --slots: `slots` of spoolq.toml, else one slot
-    `all` with all GPUs.
+    `all` with all GPUs, or one a GPU with `mode = "per-gpu"` in its [gpus].
 
     Example: spoolq run --slots gpu0=0 --slots gpu1=1
     """
@@ -32,10 +32,17 @@ def command(
     from spoolq.watcher import Watcher
 
     store = open_store(spool)
-    chosen: dict[str, str | None] = _slots(slots) if slots else {**store.settings.slots} or {"all": None}
+    faults: tuple[str, ...] = ()
+    chosen: dict[str, str | None] = _slots(slots) if slots else {**store.settings.slots}
+    if not chosen:
+        from spoolq.gpus.slots import slots as slots_of_gpus
+
+        chosen, faults = slots_of_gpus(store.settings.gpus)
     for name in store.settings.recipes:
         find(name, store.settings)  # a recipe that is wrong is said now, not when its first job fails
     watcher = Watcher(store, chosen, drain=drain)
+    for fault in faults:
+        watcher.say(fault)
     watcher.say(
         f"watching {store.root} (slots {', '.join(chosen)}; a look every {store.poll:g} s besides)"
         + ("; until it is empty" if drain else "")
