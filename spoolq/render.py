@@ -157,11 +157,33 @@ def subject(record: Mapping[str, Any]) -> str:
 
 
 def progress_text(progress: Mapping[str, Any] | None) -> str:
-    """``Running … 76% (122/160)``, or nothing."""
+    """``Running … 76% (122/160), 2.1it/s, 18s left``, as much of it as is known, or nothing."""
     if not progress:
         return ""
     counted = f" ({progress['done']}/{progress['total']})" if progress.get("total") else ""
-    return safe(f"{progress['stage']} {progress['percent']}%{counted}".strip())
+    parts = [f"{progress['stage']} {progress['percent']}%{counted}".strip()]
+    if progress.get("rate"):
+        parts.append(progress["rate"])
+    if progress.get("remaining") is not None:
+        parts.append(f"{format_duration(progress['remaining'])} left")
+    return safe(", ".join(parts))
+
+
+def expected(span: Mapping[str, str | None] | None) -> str:
+    """``14:32 (90%: by 15:10)``: a moment that is expected, with the one by which it has come with 90% certainty."""
+    if not span:
+        return ""
+    sure = f" (90%: by {clock_time(span['p90'])})" if span["p90"] else ""
+    return f"{clock_time(span['p50'])}{sure}"
+
+
+def clock_time(moment: str | None) -> str:
+    """A near moment as the reader's clock shows it: ``14:32``, ``Thu 14:32`` within a week, else ``2026-12-03 14:32``."""
+    if not moment:
+        return ""
+    when, now = datetime.fromisoformat(moment).astimezone(), datetime.now(UTC).astimezone()
+    days = (when.date() - now.date()).days
+    return when.strftime("%H:%M" if days == 0 else "%a %H:%M" if 0 < days < 7 else "%Y-%m-%d %H:%M")
 
 
 def age(since: str | None, until: str | None = None) -> str:

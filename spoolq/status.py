@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import heapq
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spoolq import control
 from spoolq.errors import SpoolUnusable
@@ -16,8 +16,12 @@ from spoolq.jobs import describe, parse_entry
 from spoolq.lock import holder_command, is_held, lock_directory, one_look
 from spoolq.names import is_candidate, key_names, stem_names
 from spoolq.store import Store
-from spoolq.transitions import TERMINAL, State
+from spoolq.transitions import ACTIVE, TERMINAL, State
 from spoolq.troubles import troubles
+
+if TYPE_CHECKING:
+    from spoolq.outlook import Outlook
+    from spoolq.took import Past
 
 _TAIL_BYTES = 8192
 #: The bars that are the evaluation itself, in lm-eval and lmms-eval.
@@ -40,7 +44,13 @@ def progress_of(log: Path, recipe: Mapping[str, Any] | None = None) -> dict[str,
         return None
     finally:
         os.close(fd)
-    return _read_progress(data.decode("utf-8", "replace"), recipe or {})
+    tail = data.decode("utf-8", "replace")
+    found = _read_progress(tail, recipe or {})
+    if found is None:
+        return None
+    from spoolq.pace import with_pace
+
+    return with_pace(found, tail)
 
 
 def _read_progress(tail: str, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -65,49 +75,116 @@ def with_progress(store: Store, record: dict[str, Any]) -> dict[str, Any]:
 
 
 @one_look()
-def status(store: Store, show: int = 10, *, ids: bool = True) -> dict[str, Any]:
+def status(store: Store, show: int = 10, *, ids: bool = True, past: Past | None = None) -> dict[str, Any]:
     """The queue as one document; `running` and `waiting` (the first *show*) hold whole records.
 
-    Everything else comes from five listings, whatever the depth of the queue. *ids* False leaves `queued_jobs` out:
-    putting a deep queue in order takes as long as listing it.
+    Everything else comes from five listings, the first jobs of the queue and the newest that completed, whatever the
+    depth of the queue. *ids* False leaves `queued_jobs` out: putting a deep queue in order takes as long as listing it.
+    *past* remembers what completed, for who looks again and again.
     """
     names = store.names(State.QUEUED)
     queued = stem_names(names)
     if ids:
         queued.sort()
     rest = sorted(set(names).difference(queued)) if len(names) > len(queued) else []
-    running = [entry for name in sorted(store.names(State.RUNNING)) if (entry := parse_entry(State.RUNNING, name))]
-    records = [with_progress(store, record) for entry in running if (record := describe(store, entry))]
+    running = _running(store)
+    ended = {state: key_names(store.names(state)) for state in TERMINAL}
     paused = control.pause_facts(store) if control.read(store).paused else None
-    waiting = _waiting(store, heapq.nsmallest(show, queued), paused, len(running))
-    ours = [entry.stem.uuid for entry in running]
+    ours = _ours(store)
+    ahead, first = _look_ahead(store, queued, running, ended[State.COMPLETED], paused, ours, show, past)
     return {
         "spool": str(store.root),
         "paused": paused is not None,
         "pause": paused,
         "queue_size": len(queued),
-        "running_job": ours[0] if ours else None,
-        "running_jobs": ours,
+        "running_job": running[0]["job_id"] if running else None,
+        "running_jobs": [record["job_id"] for record in running],
         **({"queued_jobs": [name[-41:-5] for name in queued]} if ids else {}),
-        **{f"{state}_jobs": len(key_names(store.names(state))) for state in TERMINAL},
+        **{f"{state}_jobs": len(names) for state, names in ended.items()},
         "drops": sum(1 for name in rest if is_candidate(name)),
         "slots": slots(store),
-        "troubles": [asdict(trouble) for trouble in troubles(store, queued, rest, list(_ours(store).values()))],
-        "running": records,
-        "waiting": waiting,
+        "expected_done": ahead.done if ahead else None,
+        "troubles": [asdict(trouble) for trouble in troubles(store, queued, rest, list(ours.values()))],
+        "running": [_expected(ahead, record) for record in running],
+        "waiting": [_waits(store, ahead, record, paused, len(running)) for record in first[:show]],
     }
 
 
-def _waiting(store: Store, names: list[str], paused: Mapping[str, Any] | None, running: int) -> list[dict[str, Any]]:
+def outlook(store: Store, past: Past | None = None) -> tuple[Outlook | None, dict[str, Any] | None, int]:
+    """What is expected of the queue as it is now, what is known of a pause, and how many jobs run."""
+    running = _running(store)
+    paused = control.pause_facts(store) if control.read(store).paused else None
+    queued, completed = stem_names(store.names(State.QUEUED)), key_names(store.names(State.COMPLETED))
+    ahead, _ = _look_ahead(store, queued, running, completed, paused, _ours(store), 0, past)
+    return ahead, paused, len(running)
+
+
+def expected(store: Store, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records with what is expected of those that run or wait, and with the reason why each of the latter does."""
+    records = list(records)
+    if not any(record["status"] in ACTIVE for record in records):
+        return records
+    ahead, paused, running = outlook(store)
+    found = []
+    for record in records:
+        if record["status"] == State.QUEUED:
+            record = _waits(store, ahead, record, paused, running)
+        found.append(_expected(ahead, record) if record["status"] == State.RUNNING else record)
+    return found
+
+
+def _running(store: Store) -> list[dict[str, Any]]:
+    entries = [entry for name in sorted(store.names(State.RUNNING)) if (entry := parse_entry(State.RUNNING, name))]
+    return [with_progress(store, record) for entry in entries if (record := describe(store, entry))]
+
+
+def _look_ahead(
+    store: Store,
+    queued: Sequence[str],
+    running: Sequence[Mapping[str, Any]],
+    completed: Sequence[str],
+    paused: Mapping[str, Any] | None,
+    ours: Mapping[str, Path],
+    show: int,
+    past: Past | None,
+) -> tuple[Outlook | None, list[dict[str, Any]]]:
+    """What is expected (None: there is nothing that anything could be expected of), and the first jobs' records."""
+    if not queued and not running:
+        return None, []
+    from spoolq.outlook import READ, Outlook  # only where something runs or waits
+    from spoolq.took import Past
+
+    busy = {record["worker"] for record in running}
+    idle = sum(1 for slot in ours if f"{store.host}.{slot}" not in busy)
+    past = past or Past(store)
+    past.refresh(completed)
+    tells = past.all() and paused is None and (idle or busy)
+    first = _first(store, heapq.nsmallest(max(show, READ) if tells else show, queued))
+    return Outlook(store, past, running, first, depth=len(queued), idle=idle, paused=paused is not None), first
+
+
+def _first(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     found = []
     for position, name in enumerate(names):
         entry = parse_entry(State.QUEUED, name)
         record = describe(store, entry) if entry else None
         if record:
             record["position_in_queue"] = position
-            why = record["error"] or reason(store, position, paused, running, record["resource_type"])
-            found.append({**record, "reason": why})
+            found.append(record)
     return found
+
+
+def _expected(ahead: Outlook | None, record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, **ahead.facts(record)} if ahead else record
+
+
+def _waits(
+    store: Store, ahead: Outlook | None, record: dict[str, Any], paused: Mapping[str, Any] | None, running: int
+) -> dict[str, Any]:
+    """The record of a queued job, with the reason why it waits and what is expected of it."""
+    position, held = record["position_in_queue"] or 0, ahead.why_held(record) if ahead and paused is None else None
+    why = record["error"] or held or reason(store, position, paused, running, record["resource_type"])
+    return _expected(ahead, {**record, "reason": why})
 
 
 def reason(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,9 +26,12 @@ def command(
     """
     from spoolq import render
 
-    records = open_spool(spool).records(state, limit)
+    from spoolq.status import expected
+
+    opened = open_spool(spool)
+    records = expected(opened.store, opened.records(state, limit))
     if json:
-        render.emit_json(list(records))
+        render.emit_json(records)
         return
     lines = []
     for record in records:
@@ -40,7 +43,18 @@ def command(
         what = f"{record['status']} {position}" if position is not None else record["status"]
         outcome = record["outcome"] if record["outcome"] not in (None, "succeeded", "cancelled") else ""
         subject = render.subject(record) or record["error"] or ""
-        lines.append([record["job_id"][:8], what, outcome, took, record["recipe"] or "", subject])
-    render.table(["job", "state", "outcome", "took", "recipe", "what"], lines, right=[3])
+        lines.append([record["job_id"][:8], what, outcome, took, _expected(record), record["recipe"] or "", subject])
+    header = ["job", "state", "outcome", "took", "expected", "recipe", "what"]
+    if not any(line[4] for line in lines):
+        header, lines = [*header[:4], *header[5:]], [[*line[:4], *line[5:]] for line in lines]
+    render.table(header, lines, right=[3])
     if not lines:
         render.talk("no jobs" if state is None else f"no {' or '.join(state)} jobs")
+
+
+def _expected(record: dict[str, Any]) -> str:
+    """`starts 14:32`, `ends 15:10`, or nothing."""
+    from spoolq import render
+
+    word, key = ("starts", "expected_start") if record["status"] == "queued" else ("ends", "expected_end")
+    return f"{word} {render.clock_time(record[key]['p50'])}" if record.get(key) else ""

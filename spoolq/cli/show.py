@@ -15,8 +15,10 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
     """
     from spoolq import render
 
+    from spoolq.status import expected
+
     opened = open_spool(spool)
-    record = opened.record(job)
+    (record,) = expected(opened.store, [opened.record(job)])
     if json:
         render.emit_json(record)
         return
@@ -70,11 +72,18 @@ def _facts(record: dict[str, Any]) -> None:
     render.line(f"{record['job_id']}  {state}{outcome}")
     if record["position_in_queue"] is not None:
         fact("position", record["position_in_queue"])
+    if record.get("reason"):
+        fact("waits", record["reason"])
     for name in ("created_at", "started_at", "completed_at"):
         if record[name]:
             fact(name.removesuffix("_at"), render.local_time(record[name]))
     if record["started_at"]:
         fact("took", render.age(record["started_at"], record["completed_at"]))
+    for name, key in (("starts", "expected_start"), ("ends", "expected_end")):
+        if record.get(key):
+            fact(name, f"about {render.expected(record[key])}")
+    if record.get("expected_from"):
+        fact("by", _basis(record["expected_from"]))
     if record["progress"]:
         fact("progress", render.progress_text(record["progress"]))
     for name in _FACTS:
@@ -83,6 +92,12 @@ def _facts(record: dict[str, Any]) -> None:
     if record["peak_memory_mib"]:
         fact("peak_memory", f"{record['peak_memory_mib']} MiB")
     fact("run_dir", record["run_dir"])
+
+
+def _basis(source: dict[str, Any]) -> str:
+    count = source["jobs"]
+    those = "the newest job" if count == 1 else f"the newest {count} jobs"
+    return f"{those} that completed" + ("" if source["like"] == "all jobs" else f", of the same {source['like']}")
 
 
 def _tree(value: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ def command(
     json: JsonOption = False,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="How many waiting jobs to show.")] = 10,
 ) -> None:
-    """What runs and how far it is, what waits and why, and the counts.
+    """What runs and how far it is, what waits and why, when it is expected to be done, and the counts.
 
     Example: spoolq status --limit 3
     """
@@ -26,6 +26,8 @@ def command(
         render.emit_json(seen)
         return
     _counts(seen)
+    if seen["expected_done"]:
+        render.line(render.fit(f"the queue is done at about {render.expected(seen['expected_done'])}"))
     for trouble in seen["troubles"]:
         text = render.safe(f"{trouble['what']}: {trouble['path']}. {trouble['next']}")
         render.line(render.coloured(f"trouble: {text}", "failed"))
@@ -80,6 +82,8 @@ def _running(record: dict[str, Any]) -> None:
         facts.append(f"attempt {record['attempt']}")
     if record["heartbeat_at"]:
         facts.append(f"heartbeat {render.age(record['heartbeat_at'])} ago")
+    if record.get("expected_end"):
+        facts.insert(1, f"ends at about {render.clock_time(record['expected_end']['p50'])}")
     said = ", ".join(fact for fact in facts if fact)
     if said:
         render.line(render.fit(f"            {said}"))
@@ -90,6 +94,8 @@ def _waiting(record: dict[str, Any]) -> None:
 
     level = "" if record["priority"] == "normal" else f"{record['priority']} "
     head = f"  {record['position_in_queue']:>2}  {record['job_id'][:8]}  {level}"
-    reason = f"  ({render.safe(record['reason'])})"
+    begins = record.get("expected_start")
+    start = f"; starts at about {render.clock_time(begins['p50'])}" if begins else ""
+    reason = f"  ({render.safe(record['reason'])}{start})"
     text = render.fit(render.subject(record), len(head) + len(reason))
     render.line(head + text + render.coloured(reason, "dim"))

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from spoolq import requests
+from spoolq import history, requests
 from spoolq.attempt import Attempt, open_attempt, owner, write_verdict
 from spoolq.claims import Claimed, claim
 from spoolq.find import find
@@ -49,6 +49,13 @@ def claimed(store: Store, stem: Stem, slot: str = "gpu0") -> Claimed:
 def opened(store: Store, taken: Claimed) -> Attempt:
     """A claimed job whose claim is on record as an attempt; its owner is this process."""
     return open_attempt(store, taken, requests.read(taken.data, taken.uid, store.settings), owner(os.getpid()))
+
+
+def begun(store: Store, stem: Stem, slot: str = "gpu0") -> Attempt:
+    """A queued job, claimed, whose evaluation has been started."""
+    attempt = opened(store, claimed(store, stem, slot))
+    history.record(store, stem.key, "started", nonce=attempt.running.claim.nonce)
+    return attempt
 
 
 def conclude_as(store: Store, attempt: Attempt, outcome: str, **facts: Any) -> None:

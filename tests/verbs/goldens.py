@@ -38,6 +38,7 @@ def settled(text: str, spool: Path, home: Path) -> str:
     text = re.sub(r"(\"submitted_by\": )\d+", r"\g<1>0", text)
     text = re.sub(r"(?m)^  submitted by .*\n", "", text)
     text = re.sub(r"\b\d+(\.\d)? (B|kB|MB)\b", "N kB", text)
+    text = re.sub(r"\b(about|ends|starts|by) (?:[A-Z][a-z]{2} )?\d\d:\d\d\b", r"\1 00:00", text)
     text = re.sub(r", heartbeat \S+ ago", "", text)
     text = re.sub(r"(?m)^(  took +)\S+$", r"\g<1>0.0s", text)
     return _DURATION.sub(lambda match: "0.0s".rjust(len(match[0])), text)

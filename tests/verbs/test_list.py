@@ -3,6 +3,9 @@
 import pytest
 
 from spoolq.models import JobInfo
+from spoolq.store import Store
+from tests.spooltest.jobs import begun, submitted
+from tests.spooltest.past import completed
 from tests.verbs.program import spoolq
 
 
@@ -47,7 +50,20 @@ def test_state_and_limit(ended):
 
 
 def test_json_is_records(busy):
-    assert all(set(record) == set(JobInfo.model_fields) for record in spoolq("list", "--json").json())
+    # Given records of jobs that run and wait, Then they have the keys of every record, and what is expected of them
+    expected = {"expected_start", "expected_end", "expected_from"}
+    running, *waiting = spoolq("list", "--json").json()
+    assert set(running) == {*JobInfo.model_fields, *expected}
+    assert all(set(record) == {*JobInfo.model_fields, *expected, "reason"} for record in waiting)
+
+
+def test_what_is_expected_has_a_column_where_there_is_a_past(spool, golden):
+    # Given a job that runs, one that waits, and one that has completed
+    store = Store(spool)
+    begun(store, submitted(store), "all")
+    spoolq("submit", "--", "true")
+    completed(store, 3600, recipe="command", request={"command": ["true"]})
+    golden("list_expected", spoolq("list").out)
 
 
 @pytest.mark.parametrize("argv", [["--state", "done"], ["--limit", "0"], ["--limit", "x"], ["a-job"]])

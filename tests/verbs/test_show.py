@@ -3,6 +3,9 @@
 import pytest
 
 from spoolq.models import JobInfo
+from spoolq.store import Store
+from tests.spooltest.jobs import begun, submitted
+from tests.spooltest.past import completed
 from tests.verbs.program import spoolq
 
 
@@ -16,6 +19,17 @@ def test_of_every_way_to_end(ended, golden, name):
 @pytest.mark.parametrize("name", ["running", "long"])
 def test_of_a_spool_at_work(busy, golden, name):
     golden(f"show_{name}", spoolq("show", busy[name]).out)
+
+
+def test_when_a_job_is_expected_to_begin_and_end(spool, golden, monkeypatch):
+    # Given a job that runs, one that waits, and one that has completed after an hour
+    store = Store(spool)
+    begun(store, submitted(store), "all")
+    monkeypatch.chdir(spool.parent)
+    job = spoolq("submit", "--", "true").out.strip()
+    completed(store, 3600, recipe="command", request={"command": ["true"]})
+    # When the one that waits is shown, Then it says why it does, and what is expected by what
+    golden("show_expected", spoolq("show", job).out)
 
 
 def test_json_is_the_record(ended):

@@ -1,6 +1,11 @@
 """`spoolq status`."""
 
+import json
+
 from spoolq.models import JobInfo
+from spoolq.store import Store
+from tests.spooltest.jobs import begun, submitted
+from tests.spooltest.past import completed
 from tests.verbs.program import spoolq
 
 
@@ -57,12 +62,51 @@ def test_json_has_the_names_of_lmms_eval_and_whole_records(busy):
     assert (seen["completed_jobs"], seen["failed_jobs"], seen["cancelled_jobs"]) == (0, 0, 0)
     # And what runs and waits are records
     assert all(set(JobInfo.model_fields) <= set(record) for record in (*seen["running"], *seen["waiting"]))
-    assert seen["running"][0]["progress"] == {"stage": "Running count", "percent": 50, "done": "5", "total": "10"}
+    bar = {"stage": "Running count", "percent": 50, "done": "5", "total": "10", "rate": "3it/s", "remaining": 1.0}
+    assert seen["running"][0]["progress"] == bar
     assert [record["reason"] for record in seen["waiting"]] == [
         "next: a slot must become free",
         "behind 1 queued job",
         "behind 2 queued jobs",
     ]
+
+
+def test_when_all_will_be_done_is_told_where_there_is_a_past(spool, golden):
+    # Given a job that runs, and two that wait, in a spool where nothing has completed
+    store = Store(spool)
+    begun(store, submitted(store), "all")
+    for _ in range(2):
+        spoolq("submit", "--", "true")
+    # When one asks, Then there is no figure
+    seen = spoolq("status", "--json").json()
+    assert seen["expected_done"] is None
+    assert [record["expected_start"] for record in (*seen["running"], *seen["waiting"])] == [None, None, None]
+    # Given one that has completed, after an hour
+    completed(store, 3600, recipe="command", request={"command": ["true"]})
+    # When one asks, Then it is told when the others begin, and when all is done
+    golden("status_expected", spoolq("status").out)
+    seen = spoolq("status", "--json").json()
+    spans = [(record["expected_start"], record["expected_end"]) for record in seen["waiting"]]
+    assert spans[0][0] == seen["running"][0]["expected_end"] and spans[1][0] == spans[0][1]
+    assert seen["expected_done"] == spans[1][1]
+    assert seen["waiting"][0]["expected_from"] == {"like": "recipe and model", "jobs": 1}
+
+
+def test_why_a_job_is_held_is_its_reason(spool):
+    # Given a queue whose first job is not to run before a far day
+    later, first = (
+        spoolq("submit", "-", stdin=json.dumps({"request": {"command": ["true"]}, **policy})).out.strip()
+        for policy in ({"not_before": "2100-01-01T00:00:00+00:00"}, {})
+    )
+    completed(Store(spool), 60, recipe="command", request={"command": ["true"]})
+    held, other = spoolq("status", "--json").json()["waiting"]
+    # Then it says so, and nothing is expected of it
+    assert (held["job_id"], other["job_id"]) == (later, first)
+    assert held["reason"] == "not before 2100-01-01T00:00:00+00:00" and held["expected_start"] is None
+    assert other["reason"] == "behind 1 queued job"
+    # And so do the others who show it
+    assert "  waits        not before 2100-01-01" in spoolq("show", later).out
+    assert spoolq("list", "--json").json()[0]["reason"] == held["reason"]
 
 
 def test_in_trouble(spool, golden):
