@@ -49,7 +49,7 @@ class Outlook:
         return self._forecast.facts(record["job_id"], behind)
 
     def why_held(self, record: Mapping[str, Any]) -> str | None:
-        """Why runners pass over the queued job of *record*; None when only its turn, or a slot, is what it waits for."""
+        """Why runners pass over the queued job of *record*; None when it waits only for its turn, or for a slot."""
         job = record["job_id"]
         if job not in self._held:
             stem = parse_key(str(record["run_dir"]).rpartition("/")[2])

@@ -178,7 +178,7 @@ def expected(span: Mapping[str, str | None] | None) -> str:
 
 
 def clock_time(moment: str | None) -> str:
-    """A near moment as the reader's clock shows it: ``14:32``, ``Thu 14:32`` within a week, else ``2026-12-03 14:32``."""
+    """A near moment by the reader's clock: ``14:32``, ``Thu 14:32`` within a week, else ``2026-12-03 14:32``."""
     if not moment:
         return ""
     when, now = datetime.fromisoformat(moment).astimezone(), datetime.now(UTC).astimezone()

@@ -1,7 +1,8 @@
 """How long jobs took that are like another: from the records of this spool's newest completed jobs.
 
 Nothing is written, and what is remembered lasts as long as the process: the records are the truth. How much is read is
-bounded in records, bytes and seconds, so that a look costs as much in a spool of a million ends as in one of a thousand.
+bounded in records, bytes and seconds, so that a look costs as much in a spool of a million ends as in one of a
+thousand.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ def command(
     Example: spoolq list --state failed --limit 5
     """
     from spoolq import render
-
     from spoolq.status import expected
 
     opened = open_spool(spool)

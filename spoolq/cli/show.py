@@ -14,7 +14,6 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
     Example: spoolq show last
     """
     from spoolq import render
-
     from spoolq.status import expected
 
     opened = open_spool(spool)
