@@ -79,6 +79,15 @@ SETTINGS = """\
 # recipe = "orchestrator"
 # grace = "2s"
 
+# [notify]                   # see docs/notify.md
+# timeout = "30s"            # how long a hook may take
+# max_age = "1h"             # older ends are not told
+# at_once = 4                # hooks that run at one time
+# # quiet = "30m"                      # a log that has not grown for so long: stuck
+# # [notify.mail]
+# # on = ["failed", "idle", "stuck"]   # also: completed, cancelled, finished
+# # command = ["mail", "-s", "{subject}", "me@lab.example"]
+
 # [recipes.my-eval]          # see docs/recipes.md
 # command = ["{python}", "/opt/eval.py", "--model", "{model}", "--out={output}"]
 # [recipes.my-eval.parameters.model]

@@ -1,9 +1,9 @@
-"""The tables of ``spoolq.toml`` for the faces: ``[server]``, ``[jobqueue]``, ``[benchmark]``. All times in seconds."""
+"""The tables of ``spoolq.toml``: ``[server]``, ``[jobqueue]``, ``[warm]``, ``[notify]``…. All times in seconds."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from spoolq.durations import parse_duration, parse_mebibytes
@@ -83,6 +83,24 @@ class GpusSection:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmSection:
+    """The fork server: warm parents, from which evaluations are forked; see docs/fork-server.md."""
+
+    #: Whether there are any. They are used by recipes that name a `preload` only, and never for a lone job.
+    enabled: bool = True
+    #: How long a warm parent stays when no job uses it.
+    idle: float = 300.0
+    #: Evaluations that one of them starts, at most.
+    max_jobs: int = 200
+    #: How long it may take to answer with a child, before the evaluation is started as a program.
+    start_timeout: float = 5.0
+    #: How long its imports may take.
+    preload_timeout: float = 180.0
+    #: How often a job may be overtaken by those behind it that a warm parent is ready for; 0: strictly in order.
+    affinity_window: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkSection:
     """The benchmark-run dialect."""
 
@@ -92,10 +110,28 @@ class BenchmarkSection:
     grace: float = 2.0
 
 
-Section = TypeVar("Section", ServerSection, JobqueueSection, GpusSection, BenchmarkSection)
+@dataclass(frozen=True, slots=True)
+class NotifySection:
+    """What is told to whom when jobs end, stand still, or run out: limits here, and a table a hook."""
+
+    #: How long a hook may take before it is killed, unless its own table says otherwise.
+    timeout: float = 30.0
+    #: Ends that are older are not told any more: after a first start, say, or a long rest.
+    max_age: float = 3600.0
+    #: Hooks that run at one time.
+    at_once: int = 4
+    #: A running job whose log has not grown for so long is `stuck`; None: logs are not looked at.
+    quiet: float | None = None
+    #: Name of a hook -> its table, as written: `spoolq.notify.hooks` checks it.
+    hooks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+Section = TypeVar("Section", ServerSection, JobqueueSection, GpusSection, WarmSection, BenchmarkSection, NotifySection)
 _DURATIONS = {
+    "timeout", "max_age", "quiet",
     "failure_window", "job_heartbeat_timeout", "resource_heartbeat_timeout", "job_sweep_interval",
     "resource_sweep_interval", "statistics_interval", "grace", "probe_timeout", "settle",
+    "idle", "start_timeout", "preload_timeout",
 }  # fmt: skip
 _CHOICES = {
     "provider": ("auto", "none", "static", "nvml", "smi", "file"),
@@ -109,7 +145,22 @@ def read_section(kind: type[Section], value: Any) -> Section:
     """The table *value* as *kind*; raises SectionInvalid."""
     if not isinstance(value, dict):
         raise SectionInvalid("it must be a table")
-    known = [setting.name for setting in fields(kind)]
+    if kind is NotifySection:
+        return _notify(value)  # type: ignore[return-value]
+    return _read(kind, value)
+
+
+def _notify(value: dict[str, Any]) -> NotifySection:
+    """Every table in ``[notify]`` is a hook, everything else a limit."""
+    hooks = {name: inner for name, inner in value.items() if isinstance(inner, dict)}
+    if clash := sorted({setting.name for setting in fields(NotifySection)} & hooks.keys()):
+        raise SectionInvalid("a hook cannot have the name of a setting; call it something else", clash[0])
+    limits = _read(NotifySection, {name: inner for name, inner in value.items() if name not in hooks})
+    return replace(limits, hooks=hooks)
+
+
+def _read(kind: type[Section], value: dict[str, Any]) -> Section:
+    known = [setting.name for setting in fields(kind) if setting.name != "hooks"]
     read = {}
     for key, inner in value.items():
         if key not in known:
@@ -138,8 +189,13 @@ def _value(key: str, value: Any) -> Any:
     elif key in _LISTS:
         if not isinstance(value, list) or not all(isinstance(inner, str) for inner in value):
             raise SectionInvalid("it must be a list of texts in quotes", key)
-    elif type(value) is not int or not 1 <= value <= _MOST.get(key, 1 << 40):
-        raise SectionInvalid(f"it must be a whole number from 1{f' to {_MOST[key]}' if key in _MOST else ''}", key)
+    elif key in _FLAGS:
+        if type(value) is not bool:
+            raise SectionInvalid("it must be true or false", key)
+    elif type(value) is not int or not _LEAST.get(key, 1) <= value <= _MOST.get(key, 1 << 40):
+        raise SectionInvalid(
+            f"it must be a whole number from {_LEAST.get(key, 1)}{f' to {_MOST[key]}' if key in _MOST else ''}", key
+        )
     return value
 
 

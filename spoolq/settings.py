@@ -19,11 +19,13 @@ from spoolq.sections import (
     BenchmarkSection,
     GpusSection,
     JobqueueSection,
+    NotifySection,
     SectionInvalid,
     ServerSection,
+    WarmSection,
     read_section,
 )
-from spoolq.transitions import RetryOn
+from spoolq.transitions import RETRY_ON_RULE, is_retry_on
 
 Priority = Literal["urgent", "high", "normal", "low"]
 
@@ -51,7 +53,7 @@ class Settings:
     #: Runs that a job may have in all.
     max_attempts: int = 3
     #: Outcomes after which a job may run again.
-    retry_on: list[RetryOn] = field(default_factory=lambda: list[RetryOn](["lost"]))
+    retry_on: list[str] = field(default_factory=lambda: ["lost"])
     #: Between an attempt and the second one; doubled before each further one. 0: at once.
     backoff: float = 0.0
     #: The recipe of a bare request that has `model` and `tasks`.
@@ -66,6 +68,8 @@ class Settings:
     open_priorities: list[Priority] = field(default_factory=lambda: list[Priority](["normal", "low"]))
     #: Directories under which a request may name its own `output_dir`.
     output_roots: list[str] = field(default_factory=list)
+    #: Metrics of which less is better, beside those known by name: names or patterns, `turns_*`.
+    lower_is_better: list[str] = field(default_factory=list)
     #: Slot name -> the devices it shows to its evaluation (CUDA_VISIBLE_DEVICES); "" hides all of them.
     slots: dict[str, str] = field(default_factory=dict)
     #: Added to the environment of every evaluation.
@@ -78,8 +82,12 @@ class Settings:
     jobqueue: JobqueueSection = field(default_factory=JobqueueSection)
     #: GPUs: who is asked for them, slots made from them, when one is free; see docs/gpus.md.
     gpus: GpusSection = field(default_factory=GpusSection)
+    #: Warm parents, from which evaluations are forked; see docs/fork-server.md.
+    warm: WarmSection = field(default_factory=WarmSection)
     #: The benchmark-run dialect: which recipe `start` starts.
     benchmark: BenchmarkSection = field(default_factory=BenchmarkSection)
+    #: Who is told when jobs end, stand still, or run out; see docs/notify.md.
+    notify: NotifySection = field(default_factory=NotifySection)
 
 
 #: The tables that are classes of their own.
@@ -87,7 +95,9 @@ _SECTIONS = {
     "server": ServerSection,
     "jobqueue": JobqueueSection,
     "gpus": GpusSection,
+    "warm": WarmSection,
     "benchmark": BenchmarkSection,
+    "notify": NotifySection,
 }
 _DURATIONS = ("settle", "poll", "lock_timeout", "heartbeat", "heartbeat_timeout", "grace", "timeout", "backoff")
 _DURABILITIES = ("full", "process")
@@ -99,12 +109,13 @@ _NUMBER: _Kind = ("a whole number", lambda value: type(value) is int)  # True is
 _USER: _Kind = ("a name in quotes, or a uid", lambda value: type(value) in (str, int))
 _TABLE: _Kind = ("a table", lambda value: isinstance(value, dict))
 _DURABILITY: _Kind = (f"one of {', '.join(_DURABILITIES)}", lambda value: value in _DURABILITIES)
-_OUTCOME: _Kind = (f"one of {', '.join(get_args(RetryOn))}", lambda value: value in get_args(RetryOn))
+_OUTCOME: _Kind = (RETRY_ON_RULE, is_retry_on)
 _PRIORITY: _Kind = (f"one of {', '.join(get_args(Priority))}", lambda value: value in get_args(Priority))
 #: The kind of a setting; of what a list holds; of what a table holds.
 _SINGLE = {"durability": _DURABILITY, "max_attempts": _NUMBER, "default_recipe": _TEXT, "lock_dir": _TEXT}
 _LISTS = {
     "retry_on": _OUTCOME, "trusted": _USER, "open_recipes": _TEXT, "open_priorities": _PRIORITY, "output_roots": _TEXT,
+    "lower_is_better": _TEXT,
 }  # fmt: skip
 _TABLES = {"slots": _TEXT, "env": _TEXT, "recipes": _TABLE}
 

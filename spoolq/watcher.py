@@ -11,9 +11,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spoolq import errands, jobqueue
 from spoolq.admit import Admission
@@ -27,6 +27,9 @@ from spoolq.sweep import Sweep
 from spoolq.transitions import State
 from spoolq.watch import Watch
 from spoolq.workers import Workers
+
+if TYPE_CHECKING:
+    from spoolq.notify.lookout import Lookout
 
 #: A runner that dies is started again after this long, doubling up to the second figure, in seconds.
 _RESTART_S, _RESTART_MAX_S = 0.1, 5.0
@@ -43,6 +46,15 @@ class _Child:
     began: float
     #: It has closed its end: its death is heard by SIGCHLD, and polling that socket would spin until then.
     gone: bool = False
+
+
+def _lookout(store: Store, say: Callable[[str], None]) -> Lookout | None:
+    """Who sees what hooks are to be told of; None without hooks, which then cost nothing."""
+    if not store.settings.notify.hooks:
+        return None
+    from spoolq.notify.lookout import Lookout
+
+    return Lookout(store, say)
 
 
 class Watcher:
@@ -71,6 +83,7 @@ class Watcher:
         self.fault = ""
         self.watch_fault: str | None = None
         self.watched = False
+        self.lookout = _lookout(store, self.say)
 
     def _check(self, document: Mapping[str, Any], uid: int) -> None:
         from spoolq import requests  # pydantic is 15 MiB: only a spool with drops pays for it
@@ -93,6 +106,8 @@ class Watcher:
             self._start_runner(slot)
         while self._turn():
             self._wait()
+        if self.lookout:
+            self.lookout.finish(lambda: self.stops > 1)
         self.watch.stop()
 
     def _on_stop(self, _number: int, _frame: object) -> None:
@@ -130,6 +145,8 @@ class Watcher:
         self._collect_children()
         self._keep_watch()
         self._wake_runners()
+        if self.lookout:
+            self.lookout.turn()
         try:
             self._look()
             self.fault = ""
@@ -251,6 +268,8 @@ class Watcher:
         due = [poll, max(0.0, self.sweep_at - time.monotonic())]
         due.append(max(0.0, self.look_at - time.monotonic()))
         due.extend(max(0.0, at - time.monotonic()) for at in self.restart_at.values())
+        if self.lookout:
+            due.append(self.lookout.patience())
         if self.drain or self.stops:
             due.append(_DRAIN_POLL_S)
         return min(due)
