@@ -193,6 +193,19 @@ def test_a_float_is_a_finite_number(value):
         ({"progress": "{current} of {total}"}, "progress", "must begin with text"),
         ({"progress": "done: {currant}"}, "progress", "no placeholder {currant}"),
         ({"progress": ""}, "progress", "needs {percent}"),
+        ({"progress": {"regex": "(?P<percent>[0-9]+"}}, "progress", "not closed"),
+        ({"progress": {"expression": "x"}}, "progress", "key `regex` and no other"),
+        ({"progress": 5}, "progress", "valid string"),
+        ({"resume_argv": ["--from", "{nowhere}"]}, "resume_argv", "no parameter for the placeholder {nowhere}"),
+        ({"resume_argv": [5]}, "resume_argv", "neither text nor"),
+        ({"default_env": {"A B": "x"}}, "default_env.A B", "pattern"),
+        ({"preload": ["a b"]}, "preload.0", "pattern"),
+        ({"entry": "module"}, "entry", "pattern"),
+        ({"success": {"file": "x"}}, "success.file", "no such key; known are exit_codes, files, json, nonempty"),
+        ({"success": {"exit_codes": []}}, "success.exit_codes", "at least 1"),
+        ({"success": {"exit_codes": [256]}}, "success.exit_codes.0", "less than or equal to 255"),
+        ({"success": {"files": "/x"}}, "success.files", "below the output folder"),
+        ({"results": None, "metrics": None, "require": {}, "success": {"nonempty": ["a"]}}, "success", "nothing names"),
         ({"grace": [1]}, "grace", "no duration"),
         ({"parameters": {"output": {"type": "str"}}}, "parameters.output", "filled by spoolq"),
         ({"parameters": {"a-b": {"type": "str"}}}, "parameters.a-b", "no name"),
@@ -288,6 +301,65 @@ def test_results_must_be_fresh_say_success_and_hold_metrics(tmp_path):
         put(content, when)
         with pytest.raises(NoResults, match=r"See the end of the log\.$"):
             make().collect({}, tmp_path, 100)
+
+
+def test_from_the_second_attempt_on_the_command_says_how_to_resume():
+    # Given a recipe that can take up where it was, with a parameter in that part
+    recipe = make(resume_argv=["--resume", "{run}/state", ["--skip", "{limit}"]])
+    request = recipe.check({"model": "org/m", "limit": 3})
+    first, again = (
+        recipe.plan(request, Place(PLACE.run, PLACE.output, attempt, PLACE.python)).argv for attempt in (1, 2)
+    )
+    # When attempts are planned, Then the first does without, and the second has it at its end
+    assert again[-4:] == ["--resume", "/spool/runs/k/state", "--skip", "3"]
+    assert [text.replace("--try=2", "--try=1") for text in again[:-4]] == first
+
+
+def test_default_variables_stand_back_behind_the_environment_and_the_settings(monkeypatch):
+    # Given a default for four variables, of which the environment, the settings and the recipe have one each
+    monkeypatch.setenv("SET_OUTSIDE", "1")
+    for name in ("IN_SETTINGS", "K", "NOWHERE"):
+        monkeypatch.delenv(name, raising=False)
+    default_env = dict.fromkeys(("SET_OUTSIDE", "IN_SETTINGS", "K", "NOWHERE"), "default")
+    table = {**TABLE, "default_env": default_env}
+    recipe = find("my-eval", Settings(recipes={"my-eval": table}, env={"IN_SETTINGS": "1"}))
+    # When a run is planned, Then only what nobody has said is added
+    assert recipe.plan(recipe.check({"model": "org/m"}), PLACE).env == {"K": "V", "NOWHERE": "default"}
+
+
+def test_what_a_warm_parent_needs_is_in_the_plan():
+    # Given a recipe with and one without, When runs are planned, Then the plan says so
+    warm = make(preload=["torch", "my.eval"], entry="my.eval:main")
+    plan = warm.plan(warm.check({"model": "org/m"}), PLACE)
+    assert (plan.preload, plan.entry) == (("torch", "my.eval"), "my.eval:main")
+    plan = make().plan(make().check({"model": "org/m"}), PLACE)
+    assert (plan.preload, plan.entry) == ((), None)
+
+
+def test_lines_that_an_expression_describes_are_read():
+    # Given a recipe with a regular expression, When the log has such a line, Then its groups are the progress
+    recipe = make(progress={"regex": r"step (?P<stage>\w+): (?P<current>\d+) of (?P<total>\d+)"})
+    log = "step scoring: 3 of 12\n\rEvaluating x:  50%|█ | 1/2 [00:01<00:01, 1it/s]"
+    assert recipe.progress(log) == {"stage": "scoring", "percent": 25, "done": "3", "total": "12"}
+
+
+def test_files_that_success_names_must_pass_and_exit_codes_may_be_more(tmp_path):
+    # Given a recipe that reads a status beside its results, and takes exit code 3 for none of its business
+    (tmp_path / "results.json").write_text('{"status": "success", "scores": {"all": {"a": {"acc": 1}}}}')
+    recipe = make(success={"files": "*.status", "json": {"state": "done"}, "exit_codes": [0, 3]})
+    assert recipe.exit_codes == {0, 3} and make().exit_codes == {0}
+    # When the status is missing, or says something else, Then there are no results; when it is right, there are
+    with pytest.raises(NoResults, match="fits"):
+        recipe.collect({}, tmp_path, 0)
+    for state in ("failed", "done"):
+        (tmp_path / "run.status").write_text(json.dumps({"state": state}))
+        if state == "failed":
+            with pytest.raises(NoResults, match='`state` is "failed"'):
+                recipe.collect({}, tmp_path, 0)
+    assert recipe.collect({}, tmp_path, 0).metrics == {"a": {"acc": 1}}
+    # And a test without files of its own is about the results
+    with pytest.raises(NoResults, match=r"`scores\.none` is missing"):
+        make(success={"nonempty": ["scores.none"]}).collect({}, tmp_path, 0)
 
 
 def test_a_recipe_without_results_asks_for_nothing(tmp_path):

@@ -46,12 +46,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run to be: argv (never a shell line), variables to add and to take out, and the working directory."""
+    """A run to be: argv (never a shell line), variables to add and to take out, and the working directory.
+
+    With *preload* (modules) or *entry* it may be forked from a warm parent that has imported them: *entry*, written
+    ``module:function``, is then called with argv as `python -m` would have it; without one the module of argv is run.
+    """
 
     argv: list[str]
     cwd: Path
     env: dict[str, str] = field(default_factory=dict)
     scrub: frozenset[str] = frozenset()
+    preload: tuple[str, ...] = ()
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def find(name: str, settings: Settings) -> Recipe:
     if name in settings.recipes:
         from spoolq.recipes.operator import OperatorRecipe
 
-        return OperatorRecipe.from_settings(name, settings.recipes[name])
+        return OperatorRecipe.from_settings(name, settings.recipes[name], settings)
     if name in BUILT_IN:
         recipe: Recipe = import_module(BUILT_IN[name]).make(settings)
         return recipe

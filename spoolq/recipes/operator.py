@@ -16,18 +16,25 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from spoolq.durations import parse_duration
 from spoolq.errors import RequestInvalid, SettingsInvalid
-from spoolq.recipes import Findings, Place, Plan
+from spoolq.recipes import Findings, Place, Plan, success
 from spoolq.recipes.element import RESERVED
-from spoolq.recipes.launcher import refuse_unknown
+from spoolq.recipes.launcher import defaults, refuse_unknown
 from spoolq.recipes.metrics import read_metrics
 from spoolq.recipes.parameters import Parameter
 from spoolq.recipes.progress import newest
 from spoolq.recipes.progress_line import ProgressLine
+from spoolq.recipes.progress_pattern import ProgressPattern
+from spoolq.recipes.success import Success
 from spoolq.recipes.template import Template
+from spoolq.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+_Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
+
+
+_PROGRESS = (ProgressLine, ProgressPattern)
 
 
 def _duration(value: Any) -> float:
@@ -36,9 +43,12 @@ def _duration(value: Any) -> float:
     return parse_duration(value)
 
 
-def _progress_form(text: str) -> str:
-    ProgressLine(text)
-    return text
+def _progress_form(said: str | dict[str, str]) -> ProgressLine | ProgressPattern:
+    if isinstance(said, str):
+        return ProgressLine(said)
+    if set(said) != {"regex"}:
+        raise ValueError("a table here has the key `regex` and no other")
+    return ProgressPattern(said["regex"])
 
 
 class Table(BaseModel):
@@ -49,36 +59,48 @@ class Table(BaseModel):
     #: argv; a nested array is left out when a value in it is null or false.
     command: Annotated[list[Any], Field(min_length=1)]
     cwd: Annotated[str, Field(pattern=r"^/[^\x00]*$")] | None = None
-    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Text] = {}
+    env: dict[_Variable, _Text] = {}
+    #: The same, where neither the runner's environment nor the operator's `env` has the variable.
+    default_env: dict[_Variable, _Text] = {}
+    #: Added to the command from the second attempt on.
+    resume_argv: list[Any] = []
     #: A pattern below the output folder; the newest fresh file that fits it must be there and parse.
     results: Annotated[str, Field(min_length=1)] | None = None
     #: The dotted path to task -> metric -> value in that file.
     metrics: Annotated[str, Field(min_length=1)] | None = None
     #: Top-level keys of that file with the values that they must have.
     require: dict[str, str | int | float | bool] = {}
+    success: Success = Success()
     stop_signal: _StopSignal = "SIGTERM"
     #: Seconds between the stop signal and SIGKILL.
     grace: Annotated[float, BeforeValidator(_duration)] | None = None
     #: How the stages of a progress bar begin that are the evaluation itself.
     work: list[Annotated[str, Field(min_length=1)]] = []
-    #: The form of the lines by which the evaluation says how far it is; see `recipes.progress_line`.
-    progress: Annotated[str, AfterValidator(_progress_form)] | None = None
+    #: The lines by which the evaluation says how far it is; see `recipes.progress_line` and `recipes.progress_pattern`.
+    progress: Annotated[str | dict[str, str], AfterValidator(_progress_form)] | None = None
+    #: Modules that a warm parent imports before it forks runs of this recipe, and what is called in the fork.
+    preload: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = []
+    entry: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None = None
     parameters: dict[str, Parameter] = {}
 
 
 class OperatorRecipe:
     """A recipe made from a table of ``spoolq.toml``; its attributes are the Recipe protocol's."""
 
-    def __init__(self, name: str, table: Table, template: Template) -> None:
+    def __init__(self, name: str, table: Table, settings: Settings) -> None:
         self.name = name
         self.stop_signal = signal.Signals[table.stop_signal]
         self.grace = table.grace
+        #: Exit codes that are no failure by themselves.
+        self.exit_codes = frozenset(table.success.exit_codes)
         self._table = table
-        self._template = template
-        self._line = ProgressLine(table.progress) if table.progress is not None else None
+        self._settings = settings
+        self._template = _template(name, "command", table.command, table)
+        #: The whole command of a later attempt.
+        self._again = _template(name, "resume_argv", [*table.command, *table.resume_argv], table)
 
     @classmethod
-    def from_settings(cls, name: str, table: Mapping[str, Any]) -> OperatorRecipe:
+    def from_settings(cls, name: str, table: Mapping[str, Any], settings: Settings | None = None) -> OperatorRecipe:
         """The recipe *name* of ``[recipes.NAME]``; raises SettingsInvalid naming ``recipes.NAME.KEY``."""
         try:
             checked = Table.model_validate(dict(table))
@@ -88,17 +110,14 @@ class OperatorRecipe:
             if not _NAME.fullmatch(parameter) or parameter in RESERVED:
                 reason = "is filled by spoolq" if parameter in RESERVED else "is no name (letters, digits and _)"
                 raise _wrong(name, f"parameters.{parameter}", f"{parameter!r} {reason}; call the parameter otherwise")
-        try:
-            template = Template(checked.command, checked.parameters)
-        except ValueError as error:
-            raise _wrong(name, "command", str(error)) from None
+        made = cls(name, checked, settings or Settings())
         for parameter, declared in checked.parameters.items():
             try:
-                template.check_place(parameter, declared.default)
+                made._again.check_place(parameter, declared.default)
             except ValueError as error:
                 raise _wrong(name, f"parameters.{parameter}.default", str(error)) from None
         _check_results(name, checked)
-        return cls(name, checked, template)
+        return made
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -115,13 +134,14 @@ class OperatorRecipe:
                 if value is None and parameter.required:
                     raise ValueError("is missing")
                 checked[field] = parameter.default if value is None else parameter.fit(value)
-                self._template.check_place(field, checked[field])
+                self._again.check_place(field, checked[field])
             except ValueError as error:
                 raise RequestInvalid(f"field `{field}`: {error}; write {parameter.expected()}", field) from None
         return checked
 
     def plan(self, request: Mapping[str, Any], place: Place) -> Plan:
-        """The command with its placeholders filled, in `cwd` (the run folder by default) with `env` added."""
+        """The command with its placeholders filled, with `resume_argv` from the second attempt on, in `cwd` (the run
+        folder by default), with `env` and what is missing of `default_env` added."""
         reserved = {
             "python": place.python,
             "output": str(place.output),
@@ -129,18 +149,25 @@ class OperatorRecipe:
             "attempt": str(place.attempt),
         }
         cwd = Path(self._table.cwd) if self._table.cwd else place.run
-        return Plan(argv=self._template.fill(request, reserved), cwd=cwd, env=dict(self._table.env))
+        template = self._template if place.attempt == 1 else self._again
+        env = {**defaults(self._settings, **self._table.default_env), **self._table.env}
+        argv = template.fill(request, reserved)
+        return Plan(argv, cwd, env, preload=tuple(self._table.preload), entry=self._table.entry)
 
     def collect(self, request: Mapping[str, Any], output: Path, since: float) -> Findings:  # noqa: ARG002
-        """The metrics in the newest fresh file that fits `results`; nothing is asked for without `results`."""
+        """The metrics in the newest fresh file that fits `results`, if the run is what `success` asks for.
+
+        Without either nothing is asked for.
+        """
         table = self._table
+        success.check(table.success, _proof(table), output, since)
         if table.results is None:
             return Findings({}, {})
         return read_metrics(output, table.results, since, at=table.metrics, require=table.require)
 
     def progress(self, tail: str) -> dict[str, Any] | None:
-        """The newest line of the form in `progress`; without one, the newest bar whose stage begins as `work` says."""
-        found = self._line.newest(tail) if self._line is not None else None
+        """The newest line as `progress` describes it; without one, the newest bar whose stage begins as `work` says."""
+        found = self._table.progress.newest(tail) if isinstance(self._table.progress, _PROGRESS) else None
         return found or newest(tail, tuple(self._table.work))
 
 
@@ -153,15 +180,31 @@ def _first(error: ValidationError) -> tuple[str, str]:
     fault = error.errors(include_url=False)[0]
     cause = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        model = Table if len(fault["loc"]) == 1 else Parameter
-        cause = f"there is no such key; known are {', '.join(model.model_fields)}"
+        model = Table if len(fault["loc"]) == 1 else Success if fault["loc"][0] == "success" else Parameter
+        known = (field.alias or key for key, field in model.model_fields.items())
+        cause = f"there is no such key; known are {', '.join(known)}"
     return ".".join(str(part) for part in fault["loc"]), cause
 
 
+def _template(name: str, key: str, command: list[Any], table: Table) -> Template:
+    try:
+        return Template(command, table.parameters)
+    except ValueError as error:
+        raise _wrong(name, key, str(error)) from None
+
+
+def _proof(table: Table) -> str | None:
+    """The pattern of the files that `success` asks for; where it only says what is in them, they are the results."""
+    return table.success.files or (table.results if table.success.reads else None)
+
+
 def _check_results(name: str, table: Table) -> None:
+    for key, pattern in (("results", table.results), ("success.files", table.success.files)):
+        if pattern is not None and (Path(pattern).is_absolute() or ".." in Path(pattern).parts):
+            raise _wrong(name, key, "must be a pattern below the output folder; write one like `**/results*.json`")
     if table.results is None:
         for key in ("metrics", "require"):
             if getattr(table, key):
                 raise _wrong(name, key, "is read from a results file; name that file with `results`")
-    elif Path(table.results).is_absolute() or ".." in Path(table.results).parts:
-        raise _wrong(name, "results", "must be a pattern below the output folder; write one like `**/results*.json`")
+        if table.success.reads and table.success.files is None:
+            raise _wrong(name, "success", "reads files that nothing names; name them with `success.files` or `results`")

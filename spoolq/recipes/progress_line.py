@@ -14,7 +14,8 @@ from typing import Any
 from spoolq.recipes.element import Element
 from spoolq.recipes.progress import printable_lines, reported
 
-_KNOWN = ("stage", "current", "total", "percent", "")
+#: What a placeholder may take; the empty one takes what does not matter.
+KNOWN = ("stage", "current", "total", "percent", "")
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
 
@@ -25,7 +26,7 @@ class ProgressLine:
         element = Element(text)
         names = element.names
         for name in names:
-            if name not in _KNOWN:
+            if name not in KNOWN:
                 raise ValueError(
                     f"there is no placeholder {{{name}}}; known are {{stage}}, {{current}}, {{total}}, {{percent}}, "
                     "and {} for text that does not matter"
@@ -67,10 +68,11 @@ class ProgressLine:
         if waiting is not None:  # the last one: a number up to the next space, a stage to the end of the line
             rest = line[at:].strip()
             taken.append((waiting, rest if waiting == "stage" else rest.partition(" ")[0]))
-        return _progress(taken)
+        return progress_of(taken)
 
 
-def _progress(taken: list[tuple[str, str]]) -> dict[str, Any] | None:
+def progress_of(taken: list[tuple[str, str]]) -> dict[str, Any] | None:
+    """Progress as a record shows it, of names and the texts that were taken for them; None if no number is one."""
     numbers = {name: text.strip() for name, text in taken if name not in ("stage", "")}
     if not all(_NUMBER.fullmatch(text) for text in numbers.values()):
         return None
