@@ -69,7 +69,7 @@ def _failure(job: Job, end: End, cancelled: bool) -> tuple[State, str, str] | No
         return State.FAILED, "timed_out", f"Evaluation was stopped at its time limit of {limit}"
     if end.signal is not None:
         return State.FAILED, "signal", f"Evaluation was ended by signal {end.signal} ({_name(end.signal)})"
-    if end.exit_code != 0:
+    if end.exit_code not in getattr(job.recipe, "exit_codes", (0,)):
         return State.FAILED, "exit", f"Evaluation failed with return code {end.exit_code}"
     return None
 
