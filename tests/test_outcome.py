@@ -54,6 +54,16 @@ def test_exit_0_without_the_results_that_were_promised_is_a_failure(store, run):
     assert not run.output.exists()
 
 
+def test_an_exit_code_that_a_recipe_takes_is_no_failure(store, run):
+    # Given an operator's recipe that takes 3 for an end like any other
+    store.settings.recipes["mine"] = {"command": ["true"], "success": {"exit_codes": [0, 3]}}
+    job = requests.accept({"recipe": "mine", "request": {}}, 0, store.settings)
+    # When runs end with 3 and 4, Then only the other is a failure
+    for code, outcome in ((4, "exit"), (3, "succeeded")):
+        end = End("n", "then", exit_code=code)
+        assert judge(store.layout, store.disk, job, run, end, 0.0, False).outcome == outcome
+
+
 def test_judging_twice_gives_the_same_and_the_output_is_published_once(store, run):
     # Given results
     (run.partial / "r.json").write_bytes(dump({"results": {"task": {"acc": 0.5}}}))
