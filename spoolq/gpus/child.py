@@ -19,7 +19,7 @@ def ask(argv: Sequence[str], timeout: float) -> str:
 
     CRASH: a kill of ours leaves the program, which ends by itself, or not, as the driver does; it holds nothing.
     """
-    name = " ".join(argv[:1] if argv[1:2] != ["-m"] else argv[1:3])
+    name = f"python -m {argv[2]}" if argv[1] == "-m" else argv[0]
     _left[:] = [process for process in _left if process.poll() is None]
     if _left:  # a process in the kernel's hands cannot be killed: a second one would hang beside it
         raise DriverSilent(f"cannot list GPUs: the last look, process {_left[0].pid}, still hangs. See `dmesg`.")

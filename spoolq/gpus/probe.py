@@ -98,6 +98,8 @@ def _unless_refused(ask: Callable[[], Any]) -> Any:
         if error.value == nvml.NVML_ERROR_GPU_IS_LOST:
             raise
         return None
+    except nvml.NVMLLibraryMismatchError:  # a driver that is older than the bindings
+        return None
 
 
 def _text(value: str | bytes) -> str:
