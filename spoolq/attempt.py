@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from spoolq import control, environment, history, process, trust
+from spoolq import control, environment, history, memory, parents, process, trust
 from spoolq.admit import invalid_record
 from spoolq.claims import Claimed, reclaim, requeue, stands
 from spoolq.documents import MAX_DEPTH, parse_object
@@ -23,9 +23,10 @@ from spoolq.jobs import blank
 from spoolq.layout import RunDir
 from spoolq.names import Running, new_stem, parse_stamp
 from spoolq.orders import End, Order
-from spoolq.outcome import Verdict, judge
+from spoolq.outcome import Verdict, judge, tell_oom
 from spoolq.plain import block
 from spoolq.recipes import Place
+from spoolq.retries import again
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -106,6 +107,7 @@ def open_attempt(store: Store, claimed: Claimed, job: Job, owned_by: dict[str, A
         uid=job.submitted_by,
         since=claimed.since,
         **owned_by,
+        oom_kills=memory.kills(),
     )
     run = store.layout.run(running.stem.key)
     _put_by(store, run, number - 1)
@@ -195,9 +197,8 @@ def conclude_once(store: Store, attempt: Attempt, end: End, say: Say, *, reboote
     verdict = judge(store.layout, store.disk, attempt.job, store.layout.run(key), end, attempt.since, cancelled)
     if rebooted and verdict.outcome == "no_results":
         return lose(store, attempt, "its results did not outlive a restart of the host", end.started_at, say)
-    if may_run_again(store, attempt, verdict.outcome):
-        reclaim(store, running, verdict.outcome, nonce=attempt.origin, attempt=attempt.number, warn=say)
-        say(f"{verdict.outcome} {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts}; back in queue")
+    verdict = tell_oom(verdict, end, store.layout.run(key).log, _kills_before(store, attempt))
+    if _taken_back(store, attempt, verdict.outcome, end.exit_code, say):
         return None
     write_verdict(store, attempt, verdict, end.started_at, say)
     return verdict
@@ -205,9 +206,7 @@ def conclude_once(store: Store, attempt: Attempt, end: End, say: Say, *, reboote
 
 def lose(store: Store, attempt: Attempt, cause: str, started_at: str | None, say: Say) -> Verdict | None:
     """The attempt is lost: back into the queue if it may run again (None), else ended as ``lost``."""
-    if may_run_again(store, attempt, "lost"):
-        reclaim(store, attempt.running, "lost", nonce=attempt.origin, attempt=attempt.number, warn=say)
-        say(f"reclaimed {attempt.short}: attempt {attempt.number} of {attempt.job.max_attempts} was lost: {cause}")
+    if _taken_back(store, attempt, "lost", None, say, f": {cause}"):
         return None
     text = f"Evaluation was lost: {cause}; attempt {attempt.number} was the last"
     verdict = Verdict(State.FAILED, "lost", text)
@@ -215,12 +214,25 @@ def lose(store: Store, attempt: Attempt, cause: str, started_at: str | None, say
     return verdict
 
 
-def may_run_again(store: Store, attempt: Attempt, outcome: str) -> bool:
-    """Whether *outcome* is one that the job retries on, and it has attempts left since it was last asked for."""
-    if outcome not in attempt.job.retry_on:
+def _taken_back(store: Store, attempt: Attempt, outcome: str, exit_code: int | None, say: Say, cause: str = "") -> bool:
+    """Put the job back into the queue, if it may run again after *outcome*; False, and nothing done, if not."""
+    next_one = again(store, attempt.running, attempt.origin, attempt.job.retries, outcome, exit_code)
+    if next_one is None:
         return False
-    past = history.since_retry(history.events(store, attempt.running.stem.key))
-    return history.attempts(past, attempt.origin) < attempt.job.max_attempts
+    running, number = attempt.running, attempt.number
+    reclaim(store, running, outcome, nonce=attempt.origin, attempt=number, due=next_one.due, warn=say)
+    later = f" until {next_one.due}" if next_one.due else ""
+    which = f"attempt {number} of {attempt.job.max_attempts}"
+    say(f"reclaimed {attempt.short}: {which} ended as {outcome}{cause}; back in the queue{later}")
+    return True
+
+
+def _kills_before(store: Store, attempt: Attempt) -> int | None:
+    """The count of `memory.kills` when the attempt began, if it began here and since this host's last start."""
+    line = history.last(history.events(store, attempt.running.stem.key), "claimed", attempt.origin) or {}
+    here = str(line.get("worker")).rpartition(".")[0] == store.host and line.get("boot") == process.boot_id()
+    count = line.get("oom_kills")
+    return count if here and type(count) is int else None
 
 
 def write_verdict(store: Store, attempt: Attempt, verdict: Verdict, started_at: str | None, say: Say) -> None:
@@ -267,4 +279,7 @@ def accept(store: Store, claimed: Claimed) -> Job:
             raise
     from spoolq import requests  # with it comes pydantic, which a watcher of a quiet spool never needs
 
-    return requests.read(claimed.data, claimed.uid, store.settings)
+    job = requests.read(claimed.data, claimed.uid, store.settings)
+    if job.envelope.after:
+        parents.refuse_circle(store, claimed.running.stem, job.envelope.after)
+    return job

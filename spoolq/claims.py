@@ -140,9 +140,22 @@ def requeue(
     back(store, running, warn)
 
 
-def reclaim(store: Store, running: Running, reason: str, *, nonce: str, attempt: int, warn: Warn | None = None) -> None:
-    """Take a job back into the queue after an attempt that failed or was lost; the attempt is burnt."""
+def reclaim(
+    store: Store,
+    running: Running,
+    reason: str,
+    *,
+    nonce: str,
+    attempt: int,
+    due: str | None = None,
+    warn: Warn | None = None,
+) -> None:
+    """Take a job back into the queue after an attempt that failed or was lost; the attempt is burnt.
+
+    *due* is the moment before which it is not run again (ISO 8601, of the file server).
+    """
     facts = {"nonce": nonce, "worker": running.claim.worker, "attempt": attempt, "reason": reason}
+    facts |= {"due": due} if due else {}
     history.record(store, running.stem.key, "reclaimed", sync=True, **facts)
     back(store, running, warn)
 

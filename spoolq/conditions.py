@@ -13,31 +13,8 @@ from spoolq import history
 from spoolq.durations import format_duration
 from spoolq.gate import Gate
 from spoolq.names import Stem
+from spoolq.retries import due_at, moment
 from spoolq.store import Store
-
-#: The longest pause before another attempt, in seconds, unless the first one is longer.
-MOST_BACKOFF_S = 3600.0
-
-
-def pause_before(backoff: float, attempts: int) -> float:
-    """Seconds between the end of an attempt and the next one, after *attempts* since a person last asked for it."""
-    doublings = min(max(attempts, 1) - 1, 64)
-    return float(min(backoff * 2**doublings, max(backoff, MOST_BACKOFF_S)))
-
-
-def due_at(past: list[dict[str, Any]]) -> datetime | None:
-    """The moment before which a job that was taken back is not run again, by its history; None without one."""
-    line = history.last(history.since_retry(past), "reclaimed")
-    return _moment(line.get("due")) if line else None
-
-
-def _moment(text: object) -> datetime | None:
-    """The moment in an ISO 8601 text with an offset; None for anything else, of which the claim will tell."""
-    try:
-        when = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return when if when is not None and when.tzinfo is not None else None
 
 
 class _Timed(Gate):
@@ -76,8 +53,8 @@ class NotBefore(_Timed):
     keys = ("not_before",)
 
     def opens_at(self, stem: Stem, document: Mapping[str, Any]) -> datetime | None:  # noqa: ARG002
-        """What the envelope says."""
-        return _moment(document.get("not_before"))
+        """What the envelope says; of what is no moment the claim will tell."""
+        return moment(document.get("not_before"))
 
     def why_not(self, stem: Stem, document: Mapping[str, Any]) -> str | None:
         """`not before MOMENT`."""

@@ -135,8 +135,7 @@ class Sweep:
             # CRASH: its worker had said how it ended, and the server was killed before that was done.
             finish(store, store.layout.running(running), running, final, warn=self.say)
             self.say(f"Job {held.job_id} {final.get('status')}: its end had been cut short (worker={held.worker})")
-        elif remote.may_run_again(store, running, record, "lost"):
-            remote.give_up(store, running, record, "lost", warn=self.say)
+        elif remote.give_up(store, running, record, "lost", warn=self.say):
             self.say(f"Job {held.job_id} reclaimed after heartbeat timeout (worker={held.worker})")
         else:
             error = f"{held.worker} was not heard of for {format_duration(silent)}; no attempt is left"

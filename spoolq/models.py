@@ -15,7 +15,7 @@ from spoolq.durations import parse_duration, parse_mebibytes
 from spoolq.errors import RequestInvalid
 from spoolq.names import RESOURCE_TYPE, UUID
 from spoolq.settings import Priority
-from spoolq.transitions import RetryOn, State
+from spoolq.transitions import RETRY_ON_RULE, State, is_retry_on
 
 #: How a run ended; see docs/protocol.md.
 Outcome = Literal[
@@ -43,6 +43,14 @@ def _printable(text: str) -> str:
     return text
 
 
+def _outcome(text: str) -> str:
+    if not is_retry_on(text):
+        raise ValueError(f"{text!r} is not {RETRY_ON_RULE}")
+    return text
+
+
+#: An outcome after which a job runs again, or an exit code of its evaluation.
+RetryOn = Annotated[str, AfterValidator(_outcome)]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
 LabelValue = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 JobId = Annotated[str, Field(pattern=f"^{UUID}$")]

@@ -6,10 +6,11 @@ import contextlib
 import os
 import re
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spoolq import memory
 from spoolq.durations import format_duration
 from spoolq.errors import NoResults, SpoolqError
 from spoolq.files import Disk
@@ -67,11 +68,24 @@ def _failure(job: Job, end: End, cancelled: bool) -> tuple[State, str, str] | No
     if end.stopped == "timeout":
         limit = format_duration(job.timeout or 0)
         return State.FAILED, "timed_out", f"Evaluation was stopped at its time limit of {limit}"
+    if end.stopped == "idle":
+        limit = format_duration(job.envelope.idle_timeout or 0)
+        return State.FAILED, "idle", f"Evaluation was stopped: it had printed nothing for {limit}"
     if end.signal is not None:
         return State.FAILED, "signal", f"Evaluation was ended by signal {end.signal} ({_name(end.signal)})"
     if end.exit_code not in getattr(job.recipe, "exit_codes", (0,)):
         return State.FAILED, "exit", f"Evaluation failed with return code {end.exit_code}"
     return None
+
+
+def tell_oom(verdict: Verdict, end: End, log: Path, before: int | None) -> Verdict:
+    """*verdict*, made `oom` if a failed evaluation ran out of memory; *before* is as in `memory.why`."""
+    if verdict.outcome not in ("exit", "signal", "no_results"):
+        return verdict
+    found = memory.why(end, tail(log), before, memory.kills())
+    if found is None:
+        return verdict
+    return replace(verdict, outcome="oom", error=f"Evaluation ran out of memory: {found}. {verdict.error}")
 
 
 def _name(number: int) -> str:

@@ -80,6 +80,18 @@ def wanted(store: Store) -> set[str]:
     return {parent for uuid, (state, _) in family.places.items() if not is_ended(state) for parent in family.of(uuid)}
 
 
+def refuse_circle(store: Store, stem: Stem, parents: Sequence[str]) -> None:
+    """Raise RequestInvalid when the job *stem* comes after itself, which only files that name themselves can."""
+    try:
+        circular = Family(store).is_circular(stem.uuid, parents)
+    except (OSError, SpoolqError):  # a directory that cannot be listed: then its gate holds it
+        return
+    if circular:
+        raise RequestInvalid(
+            "field `after`: the job comes, through those that it names, after itself; leave one of them out", "after"
+        )
+
+
 def is_ended(state: State) -> bool:
     """Whether a job in that state has ended."""
     return state in TERMINAL

@@ -14,7 +14,9 @@ from spoolq.files import GONE, names_in
 from spoolq.finish import terminal_record
 from spoolq.jobs import Entry, parse_entry
 from spoolq.names import parse_key, parse_stamp, token
+from spoolq.parents import wanted
 from spoolq.replay import LITTER_AGE_S, replay
+from spoolq.scores import index
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
 
@@ -41,7 +43,8 @@ def prune(
     """Remove ended jobs of *states* that ended over *older_than* seconds ago, sparing the *keep* newest.
 
     Both limits given: a job goes only if it is past both. Neither: every ended job of *states* goes. A job whose record
-    is not written yet is left alone. Raises SpoolUnusable when the spool cannot be listed.
+    is not written yet is left alone, and so is one that an active job comes after: without it, that would fail. Raises
+    SpoolUnusable when the spool cannot be listed.
     """
     if keep is not None and keep < 0:
         raise ValueError(f"keep is {keep}; it is how many to spare, 0 or more")
@@ -53,9 +56,12 @@ def prune(
     aged = [(ended_at, entry) for ended_at, entry in ended if ended_at is not None]
     aged.sort(key=lambda pair: (pair[0], pair[1].stem.key), reverse=True)
     now = store.clock()
+    needed = wanted(store) if aged[keep or 0 :] else set()
     for ended_at, entry in aged[keep or 0 :]:
-        if older_than is None or now - ended_at > older_than:
+        if entry.stem.uuid not in needed and (older_than is None or now - ended_at > older_than):
             _take(store, entry, report, dry_run)
+    if not dry_run:
+        index.forget(store, report.jobs.get(State.COMPLETED.value, ()))
     report.kept = len(ended) - sum(len(ids) for ids in report.jobs.values())
     if set(states) == set(TERMINAL):
         _orphans(store, report, older_than, dry_run)
@@ -67,6 +73,7 @@ def remove(store: Store, entries: Sequence[Entry]) -> Pruned:
     report = Pruned()
     for entry in entries:
         _take(store, entry, report, dry_run=False)
+    index.forget(store, report.jobs.get(State.COMPLETED.value, ()))
     return report
 
 

@@ -11,21 +11,26 @@ import json
 import os
 import signal
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spoolq import control, environment, history, process
 from spoolq.attempt import Attempt, Say, accept, conclude_once, end_from, lose, reject, write_verdict
-from spoolq.claims import adopt, back, read_claimed
+from spoolq.claims import adopt, back, read_claimed, requeue
 from spoolq.errors import ClaimLost, RequestInvalid
 from spoolq.files import read_regular
 from spoolq.finish import finish, terminal_record
+from spoolq.gates import Gates, of
 from spoolq.jobs import finals, read_final
 from spoolq.names import Running, parse_running
 from spoolq.orders import End
+from spoolq.orphans import end_orphan
 from spoolq.outcome import Verdict
 from spoolq.remote import leave
 from spoolq.store import Store
 from spoolq.transitions import TERMINAL, State
+
+if TYPE_CHECKING:
+    from spoolq.requests import Job
 
 _END_LIMIT = 1 << 20
 #: A claim without a line in its history is a dead owner's when it is older than this, in seconds.
@@ -179,6 +184,8 @@ class _Case:
         if job.is_workers:  # CRASH: a runner had claimed it unseen, and died before it could give it back
             leave(self.store, mine, self.first, self.say)
             return
+        if end is None and facts is None and self._was_held(mine, job):
+            return
         since = float(facts.get("since", 0.0)) if facts else 0.0  # the file's ctime is the adoption's by now
         attempt = Attempt(mine, self.first, job, history.attempts(self.past, self.first), since)
         if end is None:
@@ -186,6 +193,18 @@ class _Case:
             return
         self.say(f"adopted {attempt.short}: its evaluation has ended")
         conclude_once(self.store, attempt, end, self.say, rebooted=self._rebooted(facts))
+
+    def _was_held(self, mine: Running, job: Job) -> bool:
+        """Whether the job cannot have been started: a gate holds it, or it can never run.
+
+        CRASH: a runner had claimed it, and died before it could give it back or end it. Of these gates none closes
+        again behind a job.
+        """
+        hold = Gates(self.store, of(self.store)).judge(mine.stem, job.policy)
+        if hold is not None:
+            requeue(self.store, mine, hold.why, nonce=self.first, started=False, warn=self.say)
+            return True
+        return end_orphan(self.store, mine, job, self.say)
 
     def _rebooted(self, facts: dict[str, Any] | None) -> bool:
         """Whether the attempt began on this host, before its last start."""

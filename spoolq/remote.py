@@ -18,6 +18,7 @@ from spoolq.files import read_regular
 from spoolq.finish import finish
 from spoolq.names import Claim, Running, is_resource_type, parse_queued
 from spoolq.pools import kinds, look
+from spoolq.retries import Policy, again
 from spoolq.store import Store
 from spoolq.transitions import State
 
@@ -96,19 +97,30 @@ def leave(store: Store, running: Running, nonce: str, warn: Warn | None = None) 
     requeue(store, running, "it is a remote worker's", nonce=nonce, started=False, warn=warn)
 
 
-def may_run_again(store: Store, running: Running, record: dict[str, Any], outcome: str) -> bool:
-    """Whether a worker's job, whose *record* is that of a running one, may have another attempt after *outcome*."""
-    settings, asked = store.settings, record["retry_on"]
-    if outcome not in (settings.retry_on if asked is None else asked):
+def give_up(
+    store: Store,
+    running: Running,
+    record: dict[str, Any],
+    outcome: str,
+    exit_code: int | None = None,
+    warn: Warn | None = None,
+) -> bool:
+    """Take a worker's job back into the queue, its attempt burnt, if it may have another one after *outcome*.
+
+    *record* is that of a running job. False, and nothing done, when it may not. Raises ClaimLost, OSError.
+    """
+    settings, asked, pause = store.settings, record["retry_on"], record["backoff"]
+    policy = Policy(
+        settings.retry_on if asked is None else asked,
+        record["max_attempts"] or settings.max_attempts,
+        settings.backoff if pause is None else pause,
+    )
+    next_one = again(store, running, running.claim.nonce, policy, outcome, exit_code)
+    if next_one is None:
         return False
-    past = history.since_retry(history.events(store, running.stem.key))
-    return history.attempts(past, running.claim.nonce) < (record["max_attempts"] or settings.max_attempts)
-
-
-def give_up(store: Store, running: Running, record: dict[str, Any], outcome: str, warn: Warn | None = None) -> None:
-    """Take a worker's job back into the queue, its attempt burnt; raises ClaimLost, OSError."""
     number = record["attempt"] - (record["attempts_before"] or 0)
-    reclaim(store, running, outcome, nonce=running.claim.nonce, attempt=number, warn=warn)
+    reclaim(store, running, outcome, nonce=running.claim.nonce, attempt=number, due=next_one.due, warn=warn)
+    return True
 
 
 def end(

@@ -10,8 +10,8 @@ from spoolq import recipes, trust
 from spoolq.documents import MAX_BYTES, MAX_DEPTH, is_deeper, parse_object
 from spoolq.errors import RequestInvalid, SettingsInvalid
 from spoolq.models import Envelope, is_record, parse_envelope
+from spoolq.retries import Policy
 from spoolq.settings import Settings
-from spoolq.transitions import RetryOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Job:
     timeout: float | None
     grace: float
     max_attempts: int
-    retry_on: list[RetryOn]
+    retry_on: list[str]
+    backoff: float
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -49,6 +50,11 @@ class Job:
             "labels": asked.labels,
             "group": asked.group,
         }
+
+    @property
+    def retries(self) -> Policy:
+        """Whether and when it runs again."""
+        return Policy(self.retry_on, self.max_attempts, self.backoff)
 
     @property
     def is_workers(self) -> bool:
@@ -85,6 +91,7 @@ def accept(document: Mapping[str, Any], uid: int, settings: Settings) -> Job:
         grace=grace if grace is not None else settings.grace,
         max_attempts=envelope.max_attempts or settings.max_attempts,
         retry_on=list(envelope.retry_on) if envelope.retry_on is not None else settings.retry_on,
+        backoff=envelope.backoff if envelope.backoff is not None else settings.backoff,
     )
 
 

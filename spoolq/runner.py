@@ -24,6 +24,7 @@ from spoolq.gates import of
 from spoolq.gpus.lease import Lease
 from spoolq.lock import holder, lock_directory, try_lock
 from spoolq.orders import End, Link
+from spoolq.orphans import end_orphan
 from spoolq.plain import one_line
 from spoolq.recover import recover, stop_orphans
 from spoolq.requests import Job
@@ -192,6 +193,8 @@ class Runner:
         if given_back is not None:
             self.recover_at = min(self.recover_at, given_back)
             return
+        if self._ends_without_parents(claimed, job):
+            return
         attempt = self._open(claimed, job)
         if attempt is None:
             return
@@ -222,6 +225,17 @@ class Runner:
         else:
             self.say(f"{verdict.state} {attempt.short}: {verdict.outcome}")
             self.upcoming.finished()
+
+    def _ends_without_parents(self, claimed: Claimed, job: Job) -> bool:
+        """Whether the job can never run, and so has ended, or will when the disk takes it."""
+        try:
+            if not end_orphan(self.store, claimed.running, job, self.say):
+                return False
+            self.upcoming.finished()
+        except OSError as error:
+            self.say(f"cannot end {claimed.running.stem.uuid[:8]}: {error.strerror or error}. Trying again.")
+            self.recover_at = time.monotonic() + 1.0
+        return True
 
     def _open(self, claimed: Claimed, job: Job) -> Attempt | None:
         """Make the claim an attempt; None when the disk refused, and the job went back."""

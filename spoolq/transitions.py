@@ -5,8 +5,9 @@ A state is a directory; a move is a rename. What the table does not list is refu
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from spoolq.errors import NotAllowed
 
@@ -31,8 +32,13 @@ TERMINAL = (State.COMPLETED, State.FAILED, State.CANCELLED)
 #: States in which a job still has work ahead.
 ACTIVE = (State.QUEUED, State.RUNNING)
 
-#: The outcomes that another attempt may cure.
-RetryOn = Literal["lost", "exit", "signal", "timed_out", "could_not_start", "no_results"]
+#: The outcomes that another attempt may cure. `invalid` and `dependency_failed` are none.
+RetryOn = Literal["lost", "exit", "signal", "timed_out", "could_not_start", "no_results", "idle", "oom"]
+#: What `retry_on` lists: outcomes, and exit codes as `exit:75`.
+RETRY_ON: tuple[str, ...] = get_args(RetryOn)
+RETRY_ON_RULE = f"one of {', '.join(RETRY_ON)}, or an exit code such as exit:75"
+#: By this code a program says that it was called wrongly: `exit` alone does not mean it.
+USAGE_EXIT = 2
 
 #: (move, from) -> where it may lead. The owner is whoever holds the claim; a person is owner or operator.
 MOVES: dict[tuple[str, State], tuple[State, ...]] = {
@@ -49,11 +55,17 @@ MOVES: dict[tuple[str, State], tuple[State, ...]] = {
     ("retry", State.CANCELLED): (State.QUEUED,),  # a person
 }
 
+_EXIT = r"exit:(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 _NEXT_STEP = {
     "cancel": "Only queued and running jobs can be cancelled.",
     "retry": "Only failed and cancelled jobs can be retried; submit a completed one again.",
     "prioritise": "Only queued jobs have a place to change.",
 }
+
+
+def is_retry_on(text: object) -> bool:
+    """Whether `retry_on` may list *text*."""
+    return isinstance(text, str) and (text in RETRY_ON or re.fullmatch(_EXIT, text) is not None)
 
 
 def check(move: str, job: str, state: State) -> tuple[State, ...]:

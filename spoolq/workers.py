@@ -219,8 +219,7 @@ class Workers:
         `retry_on` and `max_attempts`.
         """
         running, record = self._mine(job, worker)
-        if remote.may_run_again(self.store, running, record, outcome):
-            remote.give_up(self.store, running, record, outcome, warn=self.say)
+        if remote.give_up(self.store, running, record, outcome, exit_code, warn=self.say):
             return State.QUEUED
         facts: dict[str, Any] = {"error": block(error[:MAX_ERROR]), "exit_code": exit_code}
         remote.end(self.store, running, record, State.FAILED, outcome, warn=self.say, **facts)

@@ -12,10 +12,9 @@ from typing import Any
 from spoolq.documents import MAX_BYTES, dump, parse_object
 from spoolq.errors import RequestInvalid
 from spoolq.settings import Settings
+from spoolq.transitions import RETRY_ON_RULE, is_retry_on
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: What `retry_on` may list; models.RetryOn has the same, but importing that imports pydantic.
-RETRY_ON = ("lost", "exit", "signal", "timed_out", "could_not_start", "no_results")
 
 
 @contextmanager
@@ -32,8 +31,8 @@ def outcomes(text: str) -> list[str]:
     """The outcomes in `--retry-on`; none for an empty text. Raises ValueError."""
     named = [part.strip() for part in text.split(",") if part.strip()]
     for one in named:
-        if one not in RETRY_ON:
-            raise ValueError(f"{one!r} is none of {', '.join(RETRY_ON)}")
+        if not is_retry_on(one):
+            raise ValueError(f"{one!r} is not {RETRY_ON_RULE}")
     return named
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from spoolq.cli.request_flags import RETRY_ON
+from spoolq.transitions import RETRY_ON_RULE
 
-_RETRY = f"Run again when it ended so: {', '.join(RETRY_ON)}."
+_RETRY = f"Run again when it ended so: {RETRY_ON_RULE}."
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE...|-]", help="Job files; - reads stdin.")]
 Model = Annotated[str | None, typer.Option(metavar="NAME", help="What to evaluate.")]
