@@ -15,6 +15,7 @@ from spoolq.documents import MAX_DEPTH, parse_object
 from spoolq.errors import RequestInvalid
 from spoolq.files import read_regular
 from spoolq.gate import Gate, Hold
+from spoolq.gpus.told import AsTold
 from spoolq.names import Stem
 from spoolq.parents import After
 from spoolq.store import Store
@@ -27,9 +28,9 @@ _NOTHING: Mapping[str, Any] = {}
 def of(store: Store, *more: Gate) -> list[Gate]:
     """The gates of a runner, in the order in which they are asked: those that the disk alone knows of, then *more*.
 
-    *more* are those of the slot: whether its GPUs are free.
+    *more* are those of the slot: whether its GPUs are free. Who has no slot goes by what runners have told.
     """
-    return [NotBefore(store), BackOff(store), After(store), *more]
+    return [NotBefore(store), BackOff(store), After(store), *(more or [AsTold(store)])]
 
 
 def reason(store: Store, stem: Stem, document: Mapping[str, Any]) -> str | None:

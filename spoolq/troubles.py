@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spoolq.durations import format_duration
-from spoolq.lock import holder, holder_command, holder_pid
+from spoolq.errors import SpoolUnusable
+from spoolq.gpus.quarantine import standing
+from spoolq.lock import holder, holder_command, holder_pid, lock_directory
 from spoolq.names import format_stamp, is_candidate
 from spoolq.store import Store
 
@@ -57,7 +59,20 @@ def troubles(store: Store, jobs: Sequence[str], rest: Sequence[str], runners: Se
         *(trouble for path in runners for trouble in _watcher(path)),
         *_stamps(store, jobs),
         *_entries(store, jobs, rest),
+        *_gpus(store),
     ]
+
+
+def _gpus(store: Store) -> Iterator[Trouble]:
+    """GPUs of this host that no job gets."""
+    try:
+        found = standing(lock_directory(store.settings.lock_dir))
+    except (OSError, SpoolUnusable):  # a host where nothing can run has none
+        return
+    for quarantine in found:
+        what = f"{quarantine.title} is in quarantine since {quarantine.since}: {quarantine.why}"
+        step = "It ends when the memory is back and a job asks; or remove this file."
+        yield Trouble(what, str(quarantine.path), step)
 
 
 def _disk(store: Store) -> Iterator[Trouble]:

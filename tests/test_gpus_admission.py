@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from spoolq import gates
 from spoolq.gpus import DriverSilent, Gpu, Process, told
 from spoolq.gpus.admission import Admission
 from spoolq.gpus.elsewhere import SLOTS
@@ -221,17 +222,17 @@ def test_who_looks_is_told_why_while_the_slot_is_held(store):
     slot = Bench(store, gpu(0, free=10))
     held = slot.admission.why_not(stem, {})
     slot.admission.refresh()
-    assert told.reason(store, stem) is None
+    assert gates.reason(store, stem, {}) is None
     fd = try_lock(lock_directory(None) / "all.lock")
     try:
         # When somebody asks, Then the reason is the runner's, and the GPUs are as it saw them
-        assert told.reason(store, stem) == held
+        assert gates.reason(store, stem, {}) == held
         assert told.seen(store)["all"]["gpus"][0]["uuid"] == "GPU-0"
         # And once the job may go, Then there is none
         slot.told.say(gpu(0))
         slot.now += 10
         assert slot.admission.why_not(stem, {}) is None
         slot.admission.refresh()
-        assert told.reason(store, stem) is None
+        assert gates.reason(store, stem, {}) is None
     finally:
         os.close(fd)

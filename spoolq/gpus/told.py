@@ -13,6 +13,7 @@ from typing import Any
 
 from spoolq.errors import SpoolUnusable
 from spoolq.files import Disk, read_regular
+from spoolq.gate import Gate
 from spoolq.gpus import Gpu
 from spoolq.gpus.document import document_of
 from spoolq.lock import is_held, lock_directory
@@ -41,13 +42,24 @@ def tell(store: Store, slot: str, gpus: Sequence[Gpu], waiting: Mapping[str, str
     disk.rename(fresh, directory / f"{slot}{_SUFFIX}")
 
 
-def reason(store: Store, stem: Stem) -> str | None:
-    """Why the queued job waits for GPUs, by any living runner of this host; None when none of them says so."""
-    for said in _all(store):
-        why = said["waiting"].get(stem.uuid)
-        if why is not None:
-            return str(why)
-    return None
+class AsTold(Gate):
+    """The gate of who has no GPUs and only looks: why a job waits for them, by any living runner of this host."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, str] | None = None
+
+    def refresh(self) -> None:
+        """Read again what the runners have told."""
+        self._waiting = None
+
+    def why_not(self, stem: Stem, _document: Mapping[str, Any]) -> str | None:
+        """The runner's words; None when none of them waits with it."""
+        if self._waiting is None:
+            self._waiting = {}
+            for said in _all(self._store):
+                self._waiting |= {str(job): str(why) for job, why in said["waiting"].items()}
+        return self._waiting.get(stem.uuid)
 
 
 def seen(store: Store) -> dict[str, dict[str, Any]]:
