@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spoolq import control, find, history, people, status, waiting
 from spoolq.create import create
@@ -15,10 +15,14 @@ from spoolq.jobs import Entry, describe, just_submitted
 from spoolq.models import JobInfo
 from spoolq.prune import Pruned, prune
 from spoolq.requests import accept
-from spoolq.results import Row, completed, rows
+from spoolq.results import Row, chosen, rows_of
+from spoolq.scores.choice import Choice
 from spoolq.store import Store
 from spoolq.submit import publish
 from spoolq.transitions import TERMINAL, State
+
+if TYPE_CHECKING:
+    from spoolq.scores.contrast import Contrast
 
 Duration = float | str
 
@@ -178,9 +182,17 @@ class Spool:
         """Where the job's published output is, or will be once it has succeeded."""
         return self.store.layout.run(find.find(self.store, job).stem.key).output
 
-    def results(self, jobs: Sequence[str] = ()) -> Sequence[Row]:
-        """The metrics of *jobs*, or of every completed job."""
-        return rows(completed(self.store, jobs))
+    def results(
+        self, jobs: Sequence[str] = (), *, choice: Choice | None = None, limit: int | None = None
+    ) -> Sequence[Row]:
+        """The metrics of *jobs*, or of every completed job: of those that *choice* takes, the *limit* newest."""
+        return rows_of(chosen(self.store, jobs, choice or Choice(), limit))
+
+    def compare(self, first: str, second: str) -> Sequence[Contrast]:
+        """Each metric of two jobs, with the paired difference where both have logged their samples."""
+        from spoolq.scores.contrast import compare  # statistics takes longer to import than most calls here
+
+        return compare(self.store, first, second)
 
     def prune(
         self,

@@ -45,6 +45,12 @@ class SettingsInvalid(SpoolqError):
     exit_code = EXIT_SPOOL_UNUSABLE
 
 
+class PlotUnavailable(SpoolqError):
+    """What draws is not installed, or there is nothing to draw."""
+
+    exit_code = EXIT_USAGE
+
+
 class LockTimeout(SpoolqError):
     """``.lock`` stayed with somebody else for ``lock_timeout`` seconds."""
 

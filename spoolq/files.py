@@ -223,6 +223,17 @@ def each_name(directory: Path) -> Iterator[str]:
             yield entry.name
 
 
+def each_status(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """The same with the lstat of each; what goes while we look is left out."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                yield entry.name, entry.stat(follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+
+
 def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     """The content (at most *limit* + 1 bytes) and fstat of a regular file; never follows a link, never blocks.
 

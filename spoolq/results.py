@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from spoolq.find import entries, find
 from spoolq.jobs import describe
 from spoolq.plain import one_line
+from spoolq.scores.cards import Card, card_of, errors_of
+from spoolq.scores.choice import Choice
+from spoolq.scores.index import Cards
 from spoolq.store import Store
 from spoolq.transitions import State
-
-_STDERR = re.compile(r"(?P<metric>.+)_stderr(?P<filter>,.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +36,34 @@ def completed(store: Store, jobs: Sequence[str]) -> list[dict[str, Any]]:
     return [record for entry in found if (record := describe(store, entry))]
 
 
+def chosen(store: Store, jobs: Sequence[str], choice: Choice, limit: int | None = None) -> list[Card]:
+    """The cards of *jobs* in that order, or of every completed job, oldest first, that *choice* takes.
+
+    With *limit* only the last so many. Raises JobNotFound, JobAmbiguous.
+    """
+    cards = [card_of(record) for record in completed(store, jobs)] if jobs else Cards(store).all()
+    found = choice.of(cards)
+    return found if limit is None else found[max(0, len(found) - limit) :]
+
+
 def rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
     """A row a metric, in the order of the records; a `*_stderr` metric becomes the `stderr` of its own."""
+    return rows_of(map(card_of, records))
+
+
+def rows_of(cards: Iterable[Card]) -> list[Row]:
+    """The same of cards."""
     found = []
-    for record in records:
-        for task, metrics in sorted((record.get("metrics") or {}).items()):
-            errors = {key: value for key, value in metrics.items() if _STDERR.fullmatch(key)}
+    for card in cards:
+        for task, metrics in sorted(card.metrics.items()):
+            errors = errors_of(metrics)
+            hidden = set(errors.values())
             for metric, value in sorted(metrics.items()):
-                if metric not in errors:
-                    name, _, kind = metric.partition(",")
-                    error = errors.get(f"{name}_stderr{',' + kind if kind else ''}")
+                if metric not in hidden:
+                    error = metrics.get(errors.get(metric, ""))
                     number = error if isinstance(error, int | float) else None
-                    found.append(Row(record["job_id"], model_of(record), task, metric, value, number))
+                    found.append(Row(card.job_id, card.model, task, metric, value, number))
     return found
-
-
-def model_of(record: Mapping[str, Any]) -> str:
-    """What was evaluated, in a few words: the model and what tells it from others, or the command."""
-    request = record.get("request") or {}
-    arguments = request.get("model_args")
-    if isinstance(arguments, Mapping):
-        named = next((str(arguments[key]) for key in ("pretrained", "model", "path") if key in arguments), None)
-        if named:
-            return named
-    if request.get("model"):
-        return str(request["model"])
-    command = request.get("command")
-    if not isinstance(command, list) or not command:
-        return ""
-    program, *rest = map(str, command)
-    return " ".join([program.rpartition("/")[2] or program, *rest])
 
 
 def compare(found: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
@@ -89,20 +87,30 @@ def compare(found: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
 
 def to_csv(found: Sequence[Row]) -> str:
     """The rows as CSV with a header line."""
+    header = [setting.name for setting in fields(Row)]
+    return csv_of(header, [list(asdict(row).values()) for row in found])
+
+
+def csv_of(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """Lines as CSV under a header."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, ["job_id", "model", "task", "metric", "value", "stderr"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in found)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
     return out.getvalue()
 
 
 def to_markdown(found: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| job | model | task | metric | value | stderr |", "| --- | --- | --- | --- | ---: | ---: |"]
-    for row in found:
-        cells = (row.job_id[:8], row.model, row.task, row.metric, number(row.value), number(row.stderr))
-        lines.append("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    lines = [(row.job_id[:8], row.model, row.task, row.metric, number(row.value), number(row.stderr)) for row in found]
+    return markdown_of(["job", "model", "task", "metric", "value", "stderr"], lines, 4)
+
+
+def markdown_of(header: Sequence[str], lines: Iterable[Sequence[Any]], numbers: int = 2) -> str:
+    """Lines as a Markdown table, the columns from *numbers* on to the right."""
+    rules = ["---"] * numbers + ["---:"] * (len(header) - numbers)
+    cells = [header, rules, *lines]
+    return "".join("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in line) + " |\n" for line in cells)
 
 
 def number(value: Any) -> str:

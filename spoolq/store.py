@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 import time
 from _thread import allocate_lock
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from spoolq import lock
 from spoolq.errors import LockTimeout, SpoolUnusable
-from spoolq.files import Disk, each_name, names_in
+from spoolq.files import Disk, each_name, each_status, names_in
 from spoolq.layout import Layout
 from spoolq.mounts import is_network
 from spoolq.names import claim_host, token
@@ -103,6 +104,11 @@ class Store:
         """The same, name by name, for a directory that may be deep."""
         with _listing(self.layout.state(state), self.root):
             yield from each_name(self.layout.state(state))
+
+    def each_status(self, state: State) -> Iterator[tuple[str, os.stat_result]]:
+        """The same with the lstat of each file."""
+        with _listing(self.layout.state(state), self.root):
+            yield from each_status(self.layout.state(state))
 
     def now(self) -> str:
         """This moment in ISO 8601, UTC with offset, microseconds."""

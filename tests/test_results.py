@@ -6,7 +6,8 @@ import io
 import pytest
 
 from spoolq.errors import JobNotFound
-from spoolq.results import Row, compare, completed, model_of, number, rows, to_csv, to_markdown
+from spoolq.results import Row, compare, completed, number, rows, to_csv, to_markdown
+from spoolq.scores.cards import model_of
 from tests.spooltest.jobs import ended, submitted
 
 

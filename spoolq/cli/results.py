@@ -2,95 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from spoolq.cli import results_options as of
 from spoolq.cli.options import JsonOption, SpoolOption, open_store
+from spoolq.cli.results_options import Form
 
 if TYPE_CHECKING:
-    from spoolq.results import Row
+    from spoolq.scores.cards import Card
+    from spoolq.scores.choice import Choice
+    from spoolq.store import Store
 
 
-class Form(StrEnum):
-    """What `--format` takes."""
-
-    TABLE = "table"
-    CSV = "csv"
-    MD = "md"
-    JSON = "json"
+#: The word that may stand before two jobs in place of `--compare`.
+_COMPARE = "compare"
 
 
 def command(
-    jobs: Annotated[list[str] | None, typer.Argument(metavar="[JOB...]", help="Else every completed job.")] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Jobs side by side; two also get the difference.")] = False,
-    form: Annotated[Form, typer.Option("--format", help="How to print them.")] = Form.TABLE,
+    jobs: of.Jobs = None,
+    compare: of.Compare = False,
+    lines: of.Rows = of.Lines.SCORES,
+    label: of.Label = None,
+    group: of.Group = None,
+    model: of.Model = None,
+    task: of.Task = None,
+    recipe: of.Recipe = None,
+    since: of.Since = None,
+    until: of.Until = None,
+    limit: of.Limit = None,
+    form: of.Format = Form.TABLE,
+    csv: of.Csv = False,
+    md: of.Md = False,
+    plot: of.Plot = None,
+    trend: of.Trend = False,
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
     """The scores of completed jobs.
 
-    A pipe or a file gets whole lines; on a terminal they are cut to fit.
+    A pipe or a file gets whole lines; on a terminal they are cut to fit. Of two jobs that logged their samples,
+    `compare` also tells the paired difference with its confidence interval.
 
-    Example: spoolq results --compare 1b4e28ba 9c1d22aa
+    Example: spoolq results compare 1b4e28ba 9c1d22aa
     """
-    from spoolq import render, results
-
-    if compare and form in (Form.CSV, Form.MD):
-        raise typer.BadParameter("--compare prints a table, or JSON", param_hint="--format")
-    records = results.completed(open_store(spool), jobs or [])
-    found = results.rows(records)
-    if not json and form in (Form.CSV, Form.MD):
-        found = [_harmless(row) for row in found]
-    if json or form is Form.JSON:
-        render.emit_json(_compared(found) if compare else [asdict(row) for row in found])
-    elif form is Form.CSV:
-        render.line(results.to_csv(found).rstrip("\n"))
-    elif form is Form.MD:
-        render.line(results.to_markdown(found).rstrip("\n"))
-    elif compare:
-        ids, lines = results.compare(found)
-        header = ["task", "metric", *(job[:8] for job in ids), *(["difference"] if len(ids) == 2 else [])]
-        cells = [[line[0], line[1], *(results.number(value) for value in line[2:])] for line in lines]
-        render.table(header, cells, right=range(2, len(header)), flexible=0)
+    names = list(jobs or [])
+    if names[:1] == [_COMPARE]:
+        compare, names = True, names[1:]
+    if trend and plot is None:
+        raise typer.BadParameter("it says how to draw: name a file with --plot", param_hint="--trend")
+    store = open_store(spool)
+    asked = {"group": group, "model": model, "task": task, "recipe": recipe}
+    choice = _choice(store, label or [], asked, since, until)
+    printed_as = _form(form, csv, md, json)
+    cards = _cards(store, names, choice, limit, tell=printed_as is Form.TABLE)
+    if plot is not None:
+        _draw(cards, plot, trend, store)
     else:
-        cells = [
-            [row.job_id[:8], row.model, row.task, row.metric, results.number(row.value), results.number(row.stderr)]
-            for row in found
-        ]
-        render.table(["job", "model", "task", "metric", "value", "stderr"], cells, right=[4, 5], flexible=1)
-    if form is Form.TABLE and not json:
-        _without(records)
+        _print(store, cards, printed_as, None if compare else lines)
 
 
-def _harmless(row: Row) -> Row:
-    from spoolq.render import safe
+def _cards(store: Store, names: Sequence[str], choice: Choice, limit: int | None, tell: bool) -> Sequence[Card]:
+    """The jobs that are asked for; *tell* which of them have no scores."""
+    from spoolq.cli.results_printed import without
+    from spoolq.results import chosen
+    from spoolq.scores.choice import Choice
 
-    value = safe(row.value) if isinstance(row.value, str) else row.value
-    return replace(row, model=safe(row.model), task=safe(row.task), metric=safe(row.metric), value=value)
-
-
-def _compared(found: Sequence[Row]) -> list[dict[str, Any]]:
-    from spoolq import results
-
-    ids, lines = results.compare(found)
-    documents = []
-    for task, metric, *values in lines:
-        document = {"task": task, "metric": metric, "values": dict(zip(ids, values, strict=False))}
-        documents.append({**document, "difference": values[2]} if len(ids) == 2 else document)
-    return documents
+    cards = chosen(store, names, choice, limit)
+    if tell:
+        without(cards, bool(names) or choice != Choice())
+    return cards
 
 
-def _without(records: Sequence[dict[str, Any]]) -> None:
-    """Say which jobs have no line, and why a table may be empty."""
+def _print(store: Store, cards: Sequence[Card], form: Form, lines: of.Lines | None) -> None:
+    """The cards as a table of such *lines*; None: side by side."""
+    from spoolq.cli import results_printed as printed
+
+    if lines is None:
+        printed.side_by_side(store, cards, form)
+    else:
+        printed.scores(cards, form, lines, store.settings.lower_is_better)
+
+
+def _form(form: Form, csv: bool, md: bool, json: bool) -> Form:
+    """The one form that is asked for; a usage error when there are several."""
+    asked = {short for short, given in ((Form.CSV, csv), (Form.MD, md), (Form.JSON, json)) if given}
+    asked |= {form} - {Form.TABLE}
+    if len(asked) > 1:
+        raise typer.BadParameter(f"{' and '.join(sorted(asked))} are two forms; take one", param_hint="--format")
+    return asked.pop() if asked else Form.TABLE
+
+
+def _choice(
+    store: Store, labels: Sequence[str], names: Mapping[str, str | None], since: str | None, until: str | None
+) -> Choice:
+    from spoolq.scores.choice import Choice, labels_of, moment
+
+    hint = "--label"
+    try:
+        pairs = labels_of(labels)
+        hint = "--since"
+        first = None if since is None else moment(since, store.clock())
+        hint = "--until"
+        last = None if until is None else moment(until, store.clock(), end=True)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None
+    return Choice(pairs, **names, since=first, until=last)
+
+
+def _draw(cards: Sequence[Card], path: Path, trend: bool, store: Store) -> None:
     from spoolq import render
+    from spoolq.scores import chart
 
-    ids = [record["job_id"][:8] for record in records if not record["metrics"]]
-    if ids:
-        shown = ", ".join(ids[:4]) + (", …" if len(ids) > 4 else "")
-        render.talk(f"{len(ids)} {'job' if len(ids) == 1 else 'jobs'} without scores: {shown} (spoolq show JOB)")
-    elif not records:
-        render.talk("no completed jobs")
+    if path.suffix not in chart.SUFFIXES:
+        raise typer.BadParameter(f"{path.name} ends in none of {', '.join(chart.SUFFIXES)}", param_hint="--plot")
+    for note in chart.draw(cards, path, trend=trend, lower=store.settings.lower_is_better):
+        render.talk(note)
+    render.talk(f"drawn: {render.safe(path)}")

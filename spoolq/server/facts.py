@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spoolq.jobs import Entry, describe
-from spoolq.results import model_of
+from spoolq.scores.cards import model_of
 from spoolq.store import Store
 from spoolq.transitions import State
 

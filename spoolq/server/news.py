@@ -8,7 +8,7 @@ from typing import Any
 
 from spoolq import control
 from spoolq.jobs import Entry, current_record, describe, parse_entry
-from spoolq.results import model_of
+from spoolq.scores.cards import model_of
 from spoolq.server.changes import Change
 from spoolq.server.face import Face
 from spoolq.server.records import Records, Situation

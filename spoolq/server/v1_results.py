@@ -2,88 +2,116 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from spoolq.jobs import Entry, describe, parse_entry
-from spoolq.results import Row, model_of, rows
+from spoolq.errors import RequestInvalid
+from spoolq.jobs import describe
+from spoolq.results import Row, rows, rows_of
+from spoolq.scores.cards import Card, card_of, model_of
+from spoolq.scores.choice import Choice, labels_of, moment
+from spoolq.scores.contrast import contrast
+from spoolq.scores.index import Cards
 from spoolq.server import shapes_results as shapes
 from spoolq.server.answers import Answer
 from spoolq.server.face import Face
-from spoolq.server.facts import KnownFacts
 from spoolq.server.named import entry_of
 from spoolq.server.records import Records
 from spoolq.server.routes import Route, faults
-from spoolq.transitions import State
 
-#: One request looks into at most so many records.
-_RECORDS = 1000
 _Jobs = Annotated[list[str], Query(max_length=50, description="Of these jobs; repeat it.")]
 _Name = Annotated[str | None, Query(max_length=500)]
+_When = Annotated[str | None, Query(max_length=50, description="An age (`7d`), a date, or a time in ISO 8601.")]
 
 
 def routes(face: Face, records: Records) -> APIRouter:
     """The routes."""
     made = APIRouter(tags=["results"], route_class=Route)
+    cards = Cards(face.store)
 
     @made.get("/results", response_model=shapes.Results, responses=faults(404))
     async def get_results(
         job: _Jobs = [],  # noqa: B006
+        label: Annotated[list[str], Query(max_length=20, description="`KEY=VALUE`; repeat it.")] = [],  # noqa: B006
+        group: _Name = None,
         model: _Name = None,
         task: _Name = None,
+        recipe: _Name = None,
+        since: _When = None,
+        until: _When = None,
         limit: Annotated[int, Query(ge=1, le=10_000, description="At most so many rows.")] = 500,
     ) -> Response:
-        """A row for each score of each task: of the jobs named, or of the newest that have completed."""
+        """A row for each score of each task: of the jobs named, or of all that have completed, the newest first."""
+        wanted = {"group": group, "model": model, "task": task, "recipe": recipe}
+        choice = _choice(face, label, wanted, since, until)
 
         def found() -> list[dict[str, Any]]:
-            wanted = [entry_of(face.view, name) for name in job] or _newest(face, records.facts, model)
-            return [asdict(row) for row in _rows(face, wanted, model, task, limit)]
+            named = [describe(face.store, entry_of(face.view, name)) for name in job]
+            chosen = [card_of(record) for record in named if record] if job else cards.all()[::-1]
+            return [asdict(row) for row in itertools.islice(_rows(chosen, choice), limit)]
 
         return Answer({"rows": await face.work(found)})
 
     @made.get("/results/compare", response_model=shapes.Comparison, responses=faults(404))
     async def compare(
         job: Annotated[list[str], Query(min_length=2, max_length=20, description="Two jobs or more; repeat it.")],
+        samples: Annotated[bool, Query(description="Of two: also read their samples, for `paired`.")] = False,
     ) -> Response:
         """Jobs side by side: a row for each task and metric with the value of each job, and of two the difference."""
 
-        def compared() -> dict[str, Any]:
-            found = list({record["job_id"]: record for record in (records.one(name) for name in job)}.values())
-            columns = [{(row.task, row.metric): row for row in rows([record])} for record in found]
-            names = dict.fromkeys(name for column in columns for name in column)
-            return {
-                "jobs": [{**record, "model": model_of(record)} for record in found],
-                "rows": [_side_by_side(*name, [column.get(name) for column in columns]) for name in names],
-            }
-
-        return Answer(await face.work(compared))
+        return Answer(await face.work(_compared, face, records, job, samples))
 
     return made
 
 
-def _newest(face: Face, facts: KnownFacts, model: str | None) -> Iterator[Entry]:
-    """Completed jobs, the newest first, without those whose model is known to be another."""
-    names = heapq.nlargest(_RECORDS, face.view.all()[State.COMPLETED].names)
-    for entry in (parse_entry(State.COMPLETED, name) for name in names):
-        known = facts.of(entry) if entry and model is not None else None
-        if entry and (known is None or model in known.models):
-            yield entry
+def _compared(face: Face, records: Records, names: Sequence[str], samples: bool) -> dict[str, Any]:
+    found = list({record["job_id"]: record for record in (records.one(name) for name in names)}.values())
+    jobs = [{**record, "model": model_of(record)} for record in found]
+    if samples and len(found) == 2:
+        return {"jobs": jobs, "rows": _paired(face, found[0], found[1])}
+    columns = [{(row.task, row.metric): row for row in rows([record])} for record in found]
+    lines = dict.fromkeys(name for column in columns for name in column)
+    return {"jobs": jobs, "rows": [_side_by_side(*name, [column.get(name) for column in columns]) for name in lines]}
 
 
-def _rows(face: Face, wanted: Iterable[Entry], model: str | None, task: str | None, limit: int) -> list[Row]:
-    found: list[Row] = []
-    for entry in wanted:
-        if len(found) >= limit:
-            break
-        record = describe(face.store, entry)
-        fits = record is not None and model in (None, model_of(record), (record["request"] or {}).get("model"))
-        if record is not None and fits:
-            found += [row for row in rows([record]) if task in (None, row.task)]
-    return found[:limit]
+def _rows(cards: Iterable[Card], choice: Choice) -> Iterator[Row]:
+    for card in cards:
+        yield from rows_of(choice.of([card]))
+
+
+def _choice(
+    face: Face, labels: Sequence[str], names: Mapping[str, str | None], since: str | None, until: str | None
+) -> Choice:
+    """What a request asks for; raises RequestInvalid."""
+    field, now = "label", face.store.clock()
+    try:
+        pairs = labels_of(labels)
+        field = "since"
+        first = None if since is None else moment(since, now)
+        field = "until"
+        last = None if until is None else moment(until, now, end=True)
+    except ValueError as error:
+        raise RequestInvalid(f"cannot use `{field}`: {error}.", field) from None
+    return Choice(pairs, **names, since=first, until=last)
+
+
+def _paired(face: Face, *found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of two jobs with what their samples tell."""
+    errors = [{(row.task, row.metric): row.stderr for row in rows([record])} for record in found]
+    ids = [record["job_id"] for record in found]
+    lines = []
+    for line in contrast(face.store, found[0], found[1], face.store.settings.lower_is_better):
+        told = line.document(ids)
+        cells = [
+            None if value is None else {"value": value, "stderr": of.get((line.task, line.metric))}
+            for value, of in zip(told.pop("values").values(), errors, strict=True)
+        ]
+        lines.append({**told, "values": cells})
+    return lines
 
 
 def _side_by_side(task: str, metric: str, cells: Sequence[Row | None]) -> dict[str, Any]:

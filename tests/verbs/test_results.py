@@ -60,8 +60,12 @@ def test_compare_of_two_ends_with_the_difference(ended):
     assert rows[0] == {
         "task": "arith",
         "metric": "acc,none",
+        "better": "higher",
         "values": {second: 0.75, first: 0.5},
         "difference": -0.25,
+        "paired": None,
+        "reason": "first job: no samples are logged",
+        "refused": False,
     }
 
 
@@ -92,7 +96,7 @@ def test_nothing_completed(spool):
 
 @pytest.mark.parametrize(
     ("argv", "code"),
-    [(["ffffffff"], 3), (["--format", "xml"], 2), (["--compare", "--format", "csv"], 2)],
+    [(["ffffffff"], 3), (["--format", "xml"], 2), (["--csv", "--json"], 2), (["--trend"], 2), (["--limit", "0"], 2)],
 )
 def test_refusals(ended, argv, code):
     ran = spoolq("results", *argv, ok=False)

@@ -1,0 +1,1 @@
+"""Scores of ended jobs: which are asked for, which is the best, how two differ, and a picture of them."""
