@@ -49,20 +49,22 @@ def command(
 
     Example: spoolq results compare 1b4e28ba 9c1d22aa
     """
-    names = list(jobs or [])
-    if names[:1] == [_COMPARE]:
-        compare, names = True, names[1:]
+    names, compare = _named(jobs or [], compare)
     if trend and plot is None:
         raise typer.BadParameter("it says how to draw: name a file with --plot", param_hint="--trend")
     store = open_store(spool)
-    asked = {"group": group, "model": model, "task": task, "recipe": recipe}
-    choice = _choice(store, label or [], asked, since, until)
+    choice = _choice(store, label, {"group": group, "model": model, "task": task, "recipe": recipe}, since, until)
     printed_as = _form(form, csv, md, json)
     cards = _cards(store, names, choice, limit, tell=printed_as is Form.TABLE)
     if plot is not None:
         _draw(cards, plot, trend, store)
     else:
         _print(store, cards, printed_as, None if compare else lines)
+
+
+def _named(jobs: list[str], compare: bool) -> tuple[list[str], bool]:
+    """The jobs, and whether to compare them, as the first word may say too."""
+    return (jobs[1:], True) if jobs[:1] == [_COMPARE] else (jobs, compare)
 
 
 def _cards(store: Store, names: Sequence[str], choice: Choice, limit: int | None, tell: bool) -> Sequence[Card]:
@@ -97,13 +99,13 @@ def _form(form: Form, csv: bool, md: bool, json: bool) -> Form:
 
 
 def _choice(
-    store: Store, labels: Sequence[str], names: Mapping[str, str | None], since: str | None, until: str | None
+    store: Store, labels: Sequence[str] | None, names: Mapping[str, str | None], since: str | None, until: str | None
 ) -> Choice:
     from spoolq.scores.choice import Choice, labels_of, moment
 
     hint = "--label"
     try:
-        pairs = labels_of(labels)
+        pairs = labels_of(labels or [])
         hint = "--since"
         first = None if since is None else moment(since, store.clock())
         hint = "--until"
