@@ -25,8 +25,8 @@ from spoolq.errors import (
 
 #: The verbs in the order of `--help`; `module_of` says where each lives, as `command`.
 VERBS = (
-    "init", "submit", "run", "status", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
-    "pause", "resume", "results", "prune", "doctor", "demo", "serve", "pool",
+    "init", "submit", "run", "status", "top", "list", "show", "position", "logs", "wait", "cancel", "retry", "priority",
+    "pause", "resume", "results", "prune", "notify", "doctor", "demo", "serve", "pool",
     "generate", "check-results", "worker",
 )  # fmt: skip
 #: Those that take a command after ``--``.

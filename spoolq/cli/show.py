@@ -48,7 +48,7 @@ def command(job: JobArgument, spool: SpoolOption = None, json: JsonOption = Fals
         )
 
 
-_EVENT_FACTS = ("attempt", "worker", "outcome", "reason", "level", "dropped")
+_EVENT_FACTS = ("attempt", "worker", "outcome", "reason", "level", "dropped", "hook", "told", "ok", "error")
 _FACTS = (
     "recipe",
     "priority",
