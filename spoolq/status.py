@@ -55,12 +55,12 @@ def progress_of(log: Path, recipe: Mapping[str, Any] | None = None) -> dict[str,
 
 def _read_progress(tail: str, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     from spoolq.recipes.progress import newest  # only where something runs
-    from spoolq.recipes.progress_line import ProgressLine
+    from spoolq.recipes.progress_form import progress_form
 
     form, work = recipe.get("progress"), recipe.get("work")
-    if isinstance(form, str):
+    if form is not None:
         with contextlib.suppress(ValueError):  # no job of a wrong table starts; this one did before it was changed
-            if found := ProgressLine(form).newest(tail):
+            if found := progress_form(form).newest(tail):
                 return found
     stages = tuple(stage for stage in work if isinstance(stage, str)) if isinstance(work, list) else ()
     return newest(tail, stages or _WORK)

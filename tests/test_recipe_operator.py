@@ -195,7 +195,7 @@ def test_a_float_is_a_finite_number(value):
         ({"progress": ""}, "progress", "needs {percent}"),
         ({"progress": {"regex": "(?P<percent>[0-9]+"}}, "progress", "not closed"),
         ({"progress": {"expression": "x"}}, "progress", "key `regex` and no other"),
-        ({"progress": 5}, "progress", "valid string"),
+        ({"progress": 5}, "progress", "it must be text with placeholders"),
         ({"resume_argv": ["--from", "{nowhere}"]}, "resume_argv", "no parameter for the placeholder {nowhere}"),
         ({"resume_argv": [5]}, "resume_argv", "neither text nor"),
         ({"default_env": {"A B": "x"}}, "default_env.A B", "pattern"),

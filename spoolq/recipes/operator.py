@@ -22,8 +22,7 @@ from spoolq.recipes.launcher import defaults, refuse_unknown
 from spoolq.recipes.metrics import read_metrics
 from spoolq.recipes.parameters import Parameter
 from spoolq.recipes.progress import newest
-from spoolq.recipes.progress_line import ProgressLine
-from spoolq.recipes.progress_pattern import ProgressPattern
+from spoolq.recipes.progress_form import ProgressForm, progress_form
 from spoolq.recipes.success import Success
 from spoolq.recipes.template import Template
 from spoolq.settings import Settings
@@ -34,21 +33,14 @@ _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
 
 
-_PROGRESS = (ProgressLine, ProgressPattern)
-
-
 def _duration(value: Any) -> float:
     if not isinstance(value, str | int | float):
         raise ValueError("is no duration; write 90, 15m, 2h30m or 7d")
     return parse_duration(value)
 
 
-def _progress_form(said: str | dict[str, str]) -> ProgressLine | ProgressPattern:
-    if isinstance(said, str):
-        return ProgressLine(said)
-    if set(said) != {"regex"}:
-        raise ValueError("a table here has the key `regex` and no other")
-    return ProgressPattern(said["regex"])
+def _optional_form(said: Any) -> ProgressForm | None:
+    return None if said is None else progress_form(said)
 
 
 class Table(BaseModel):
@@ -76,8 +68,10 @@ class Table(BaseModel):
     grace: Annotated[float, BeforeValidator(_duration)] | None = None
     #: How the stages of a progress bar begin that are the evaluation itself.
     work: list[Annotated[str, Field(min_length=1)]] = []
-    #: The lines by which the evaluation says how far it is; see `recipes.progress_line` and `recipes.progress_pattern`.
-    progress: Annotated[str | dict[str, str], AfterValidator(_progress_form)] | None = None
+    #: The lines by which the evaluation says how far it is; see `recipes.progress_form`.
+    progress: Annotated[Any, AfterValidator(_optional_form)] = None
+    #: How its `CUDA_VISIBLE_DEVICES` names GPUs; see docs/gpus.md.
+    gpu_ids: Literal["index", "uuid"] = "index"
     #: Modules that a warm parent imports before it forks runs of this recipe, and what is called in the fork.
     preload: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = []
     entry: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None = None
@@ -167,7 +161,8 @@ class OperatorRecipe:
 
     def progress(self, tail: str) -> dict[str, Any] | None:
         """The newest line as `progress` describes it; without one, the newest bar whose stage begins as `work` says."""
-        found = self._table.progress.newest(tail) if isinstance(self._table.progress, _PROGRESS) else None
+        form: ProgressForm | None = self._table.progress
+        found = form.newest(tail) if form is not None else None
         return found or newest(tail, tuple(self._table.work))
 
 
