@@ -29,12 +29,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "disk": ("create", "files", "layout", "lock", "mounts"),
     "store": (
         "admit",
+        "chosen",
         "claims",
         "control",
         "find",
         "finish",
         "history",
         "jobs",
+        "keyed",
         "newcomers",
         "people",
         "pools",
@@ -95,12 +97,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "took",
         "troubles",
         "upcoming",
+        "variants",
         "warm",
         "watch",
         "watcher",
         "workers",
     ),
-    "faces": ("__init__", "__main__", "api", "cli", "client", "demo", "render", "server", "worker"),
+    "faces": ("__init__", "__main__", "api", "cli", "client", "demo", "render", "server", "top", "worker"),
 }
 ORDER = list(LAYERS)
 LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}

@@ -44,6 +44,12 @@ def settled(text: str, spool: Path, home: Path) -> str:
     return _DURATION.sub(lambda match: "0.0s".rjust(len(match[0])), text)
 
 
+def level(screen: str) -> str:
+    """A whole screen, already `settled`, with the blanks between columns and the moments in it made the same."""
+    rows = [re.sub(r"(?<=\S) {2,}", "  ", row) for row in screen.splitlines()]
+    return re.sub(r"(?m)  (?:[A-Z][a-z]{2} )?\d\d:\d\d(?::\d\d)?$", "  00:00", "\n".join(rows)) + "\n"
+
+
 def compare(name: str, text: str) -> None:
     """Hold *text* against the golden file *name*, or write that anew when SPOOLQ_UPDATE_GOLDEN is set."""
     path = FOLDER / f"{name}.txt"
