@@ -148,6 +148,7 @@ def _running(store: Store, entry: Entry) -> dict[str, Any] | None:
         claim=str(running.claim),
         attempt=history.attempts(past, nonce),
         started_at=started["at"] if started else None,
+        gpus=(history.last(past, "claimed", first) or {}).get("gpus"),
         heartbeat_at=heartbeat_at(store, running),
     )
     return _counted({**record, **_request(store, data, status.st_uid)})

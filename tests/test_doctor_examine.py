@@ -135,9 +135,9 @@ def test_what_may_not_be_looked_at_is_told(store, monkeypatch):
 
 def test_every_check_is_of_a_group():
     # Given the modules with checks, When their names are read, Then each check is run
-    from spoolq.doctor import access, clock, exclusion, leftovers, limits, mount, places, race
+    from spoolq.doctor import access, clock, exclusion, gpus, hooks, leftovers, limits, mount, places, race
 
-    modules = (access, clock, exclusion, leftovers, limits, mount, places, race)
+    modules = (access, clock, exclusion, gpus, hooks, leftovers, limits, mount, places, race)
     there = {getattr(module, name) for module in modules for name in vars(module) if name.startswith("check_")}
     assert there == {*TREE, *FILE_SYSTEM, *(check for checks in GROUPS.values() for check in checks)}
 

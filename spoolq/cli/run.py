@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spoolq.cli.options import SpoolOption, open_store
+
+if TYPE_CHECKING:
+    from spoolq.settings import Settings
 
 
 def command(
@@ -32,12 +35,7 @@ def command(
     from spoolq.watcher import Watcher
 
     store = open_store(spool)
-    faults: tuple[str, ...] = ()
-    chosen: dict[str, str | None] = _slots(slots) if slots else {**store.settings.slots}
-    if not chosen:
-        from spoolq.gpus.slots import slots as slots_of_gpus
-
-        chosen, faults = slots_of_gpus(store.settings.gpus)
+    chosen, faults = _chosen(store.settings, slots)
     for name in store.settings.recipes:
         find(name, store.settings)  # a recipe that is wrong is said now, not when its first job fails
     watcher = Watcher(store, chosen, drain=drain)
@@ -53,6 +51,15 @@ def command(
         from spoolq.status import status
 
         render.emit_json(status(store))
+
+
+def _chosen(settings: Settings, given: list[str] | None) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """Slot -> devices: as given, else the settings', else made from the GPUs; and what is wrong with any of these."""
+    if given or settings.slots:
+        return _slots(given) if given else {**settings.slots}, ()
+    from spoolq.gpus.slots import slots
+
+    return slots(settings.gpus)
 
 
 def _slots(given: list[str]) -> dict[str, str | None]:

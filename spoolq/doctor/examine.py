@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spoolq.doctor import access, clock, exclusion, hooks, leftovers, limits, mount, places, race
+from spoolq.doctor import access, clock, exclusion, gpus, hooks, leftovers, limits, mount, places, race
 from spoolq.doctor.finding import Finding, Verdict, fault, note
 from spoolq.doctor.hosts import meet
 from spoolq.doctor.patient import Patient
@@ -37,6 +37,8 @@ GROUPS: dict[str, tuple[Check, ...]] = {
         exclusion.check_spool_lock,
         limits.check_inotify,
         limits.check_descriptors,
+        gpus.check_gpus,
+        gpus.check_quarantines,
         hooks.check_hooks,
     ),
     "clocks": (clock.check_skew, clock.check_stamps, clock.check_mtimes),

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from spoolq.doctor import limits
+from spoolq.gpus import Look
 from spoolq.mounts import Mount
 from spoolq.names import Running, new_claim, new_stem
 from spoolq.store import Store
@@ -36,6 +37,7 @@ def machine(spool, monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda _path: room)
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 4096))
     monkeypatch.setattr(limits, "_number", lambda _path: 1024)
+    monkeypatch.setattr("spoolq.gpus.auto.AutoGpus.look", lambda _self: Look())
     return facts
 
 
