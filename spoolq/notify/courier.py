@@ -141,21 +141,29 @@ class Courier:
                 yield _Notice(Mark(stem.key, nonce, kind, hook.name), hook, word, stem, record, why)
 
     def _ended(self, batch: Batch) -> Iterator[tuple[Stem, dict[str, Any], datetime]]:
-        """Records of recent ends. One that is not written yet is a new file when it is; one from before a retry is
-        nobody's end; one without a claim was taken over from an older queue."""
-        limit = self.store.settings.notify.max_age
+        """Stem, record and moment of the recent ends among those of a batch."""
         for state, name in batch.ended:
             stem = parse_terminal(name)
-            if stem is None or not is_recent(self.store, State(state), name, limit):
+            try:
+                found = stem and self._recent(State(state), name, stem)
+            except OSError as error:
+                self.left = True
+                self.say(f"cannot look at {state}/{name}: {error}. Trying again later.")
                 continue
-            record = terminal_record(self.store.layout.terminal(State(state), stem.key))
-            if record is None or not record.get("claim"):
-                continue
-            at = _moment(record.get("completed_at"))
-            if at is None or self.store.clock() - at.timestamp() > limit:
-                continue
-            if not history.was_retried(history.events(self.store, stem.key), record):
-                yield stem, record, at
+            if stem and found:
+                yield stem, *found
+
+    def _recent(self, state: State, name: str, stem: Stem) -> tuple[dict[str, Any], datetime] | None:
+        """Record and moment of an end, if it is to be told. One whose record is not written yet is a new file when it
+        is; one from before a retry is nobody's end; one without a claim was taken over from an older queue."""
+        limit = self.store.settings.notify.max_age
+        if not is_recent(self.store, state, name, limit):
+            return None
+        record = terminal_record(self.store.layout.terminal(state, stem.key))
+        at = _moment(record.get("completed_at")) if record and record.get("claim") else None
+        if record is None or at is None or self.store.clock() - at.timestamp() > limit:
+            return None
+        return None if history.was_retried(history.events(self.store, stem.key), record) else (record, at)
 
 
 def _moment(text: Any) -> datetime | None:

@@ -57,6 +57,7 @@ def begin(store: Store, mark: Mark, timeout: float) -> int | None:
         "boot": process.boot_id(),
     }
     try:
+        # CRASH: between its creation and its content it is torn, and judged by its age: told late, but told.
         store.disk.write_new(run.telling(mark.nonce, mark.kind, mark.hook, number), json.dumps(owner).encode())
     except FileExistsError:  # RACE: another was quicker
         return None

@@ -55,9 +55,8 @@ def test_it_lists_the_placeholders():
 
 
 def test_it_lists_the_settings_with_their_defaults():
-    rows = dict(
-        re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", section("Settings").partition("In `[notify.NAME]`")[0], re.MULTILINE)
-    )
+    limits = section("Settings").partition("In `[notify.NAME]`")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", limits, re.MULTILINE))
     default = NotifySection()
     assert rows["timeout"] == f"{default.timeout:g} s" and rows["max_age"] == f"{default.max_age / 3600:g} h"
     assert rows["at_once"] == str(default.at_once) and rows["quiet"] == "none" and default.quiet is None
