@@ -12,8 +12,10 @@ from spoolq.api import Spool
 from spoolq.errors import JobAmbiguous, JobNotFound, NotAllowed, RequestInvalid, SpoolUnusable, WaitTimeout
 from spoolq.find import find
 from spoolq.models import JobInfo
+from spoolq.scores.choice import Choice
 from spoolq.transitions import State
 from tests.spooltest.jobs import claimed, conclude_as, ended, opened, submitted
+from tests.spooltest.scored import job_id, lm_eval
 from tests.spooltest.trees import assert_state, queue, record_of
 
 REQUEST = {"command": ["true"]}
@@ -282,3 +284,18 @@ def test_two_openings_of_a_spool_see_the_same(spool):
     assert other.get(job) == spool.get(job)
     other.cancel(job)
     assert spool.get(job).status is State.CANCELLED
+
+
+def test_results_are_filtered_and_compared(store):
+    # Given two jobs with samples
+    lm_eval(store, 1, "a", {"arc": [1, 0, 0, 1]}, labels={"k": "v"})
+    lm_eval(store, 2, "b", {"arc": [1, 1, 1, 1]})
+    spool = Spool(store.root)
+    # When results are asked for, Then jobs, choice and limit count
+    assert [row.model for row in spool.results()] == ["a", "b"]
+    assert [row.model for row in spool.results(choice=Choice(labels={"k": "v"}))] == ["a"]
+    assert [row.model for row in spool.results(limit=1)] == ["b"]
+    assert [row.model for row in spool.results([job_id(2), job_id(1)])] == ["b", "a"]
+    # and two are compared question by question
+    (line,) = spool.compare(job_id(1), job_id(2))
+    assert (line.difference, line.paired.n, line.paired.difference) == (0.5, 4, 0.5)

@@ -164,4 +164,6 @@ def _legend(axes: Any) -> None:
 def _short(name: str) -> str:
     """A name that fits; what a drawing cannot hold goes."""
     plain = one_line(name)
+    if plain.startswith("_"):  # which would keep a label out of the legend
+        plain = f" {plain}"
     return plain if len(plain) <= _LONGEST_NAME else f"…{plain[1 - _LONGEST_NAME :]}"

@@ -122,15 +122,21 @@ def _document(path: Path, found: dict[str, Logged], named: str | None) -> None:
     if isinstance(document.get("eval"), dict):
         _inspect(document, found.setdefault(named or str(document["eval"].get("task")), Logged()))
     for task, version in _mapping(document.get("versions")).items():
-        found.setdefault(task, Logged()).version = None if version is None else str(version)
+        found.setdefault(task, Logged()).version = _version(version)
     for task, metrics in _mapping(document.get("higher_is_better")).items():
         declared = {name: better for name, better in _mapping(metrics).items() if isinstance(better, bool)}
         found.setdefault(task, Logged()).higher |= declared
 
 
+def _version(said: Any) -> str | None:
+    """A version as text; 1.0 is 1, as YAML and JSON have it in turn."""
+    if isinstance(said, float) and said.is_integer():
+        said = int(said)
+    return None if said is None else str(said)
+
+
 def _inspect(document: Mapping[str, Any], task: Logged) -> None:
-    version = document["eval"].get("task_version")
-    task.version = None if version is None else str(version)
+    task.version = _version(document["eval"].get("task_version"))
     for sample in document.get("samples") or ():
         if isinstance(sample, dict) and "id" in sample:
             digest = _digest([sample.get("input"), sample.get("target")])

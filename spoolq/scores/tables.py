@@ -92,7 +92,9 @@ class _Pen:
 
     def cell(self, row: Row | None) -> Any:
         """The value, and behind it the mark or as much room, or the numbers of a column would not be in line."""
-        if row is None or self._plain:
-            return row.value if row else None
+        if row is None:
+            return None if self._plain else ""
+        if self._plain:
+            return row.value
         marked = is_number(row.value) and self._best.get((row.task, row.metric)) == row.value
         return f"{number(row.value)}{MARK if marked else self._pad}"

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from spoolq.submit import publish
+from spoolq.transitions import State
 from tests.spooltest.jobs import ended, submitted
+from tests.spooltest.scored import job_id, lm_eval
+from tests.spooltest.scored import scored as numbered
 
 
 @pytest.fixture
@@ -80,3 +83,50 @@ def test_three_jobs_have_no_difference_and_one_is_too_few(live, scored):
     assert live.get("/results/compare", 422, job=jobs[0])["field"] == "job"
     assert live.get("/results/compare", 422)["field"] == "job"
     live.get("/results/compare", 404, job=[jobs[0], "zz"])
+
+
+def test_results_take_the_filters_of_the_command_line(live, store):
+    # Given jobs with labels, groups, recipes and ends
+    numbered(store, 1, "a", {"arc": {"acc": 0.5}}, labels={"k": "v=w"}, group="night")
+    numbered(store, 2, "b", {"arc_easy": {"acc": 0.75}}, ended="2026-11-21T06:00:00+00:00", recipe="inspect")
+
+    def chosen(**asked):
+        return [row["model"] for row in live.get("/results", **asked)["rows"]]
+
+    # When each is asked for, Then the jobs that have it come
+    assert chosen() == ["b", "a"]
+    assert chosen(label="k=v=w") == chosen(group="night") == chosen(until="2026-11-20") == ["a"]
+    assert chosen(recipe="inspect") == chosen(since="2026-11-21") == chosen(task="*_easy") == ["b"]
+    assert chosen(label=["k=v=w", "x=y"]) == chosen(group="night", model="b") == []
+    # and what cannot be meant is refused by its name
+    for field, value in (("label", "x"), ("since", "yesterday"), ("until", "-")):
+        assert live.get("/results", 422, **{field: value})["field"] == field
+
+
+def test_results_see_what_ends_and_goes_at_once(live, store):
+    # Given a server that has answered before
+    first = numbered(store, 1, "a", {"arc": {"acc": 0.5}})
+    assert len(live.get("/results")["rows"]) == 1
+    # When a job ends, and another is removed, Then the next answer has both
+    numbered(store, 2, "b", {"arc": {"acc": 0.5}}, ended="2026-11-21T06:00:00+00:00")
+    store.layout.terminal(State.COMPLETED, first.key).unlink()
+    assert [row["model"] for row in live.get("/results")["rows"]] == ["b"]
+
+
+def test_two_jobs_with_their_samples(live, store):
+    # Given two evaluations of the same questions, with and without samples
+    lm_eval(store, 1, "a", {"arc": [1, 0, 0, 1]}, metrics={"wiki": {"perplexity": 9.0}})
+    lm_eval(store, 2, "b", {"arc": [1, 1, 1, 1]}, metrics={"wiki": {"perplexity": 8.0}})
+    # When they are compared with samples
+    rows = live.get("/results/compare", job=[job_id(1), job_id(2)], samples=True)["rows"]
+    lines = {row["task"]: row for row in rows}
+    # Then the paired difference is there, by hand: 1/2 ± 3.18245 / sqrt(12)
+    paired = lines["arc"]["paired"]
+    assert (paired["n"], paired["difference"], paired["mcnemar"]["second_only"]) == (4, 0.5, 2)
+    assert (paired["low"], paired["high"]) == pytest.approx((-0.418693, 1.418693), abs=1e-6)
+    assert [value["value"] for value in lines["arc"]["values"]] == [0.5, 1.0]
+    # and the other says why it has none
+    assert (lines["wiki"]["paired"], lines["wiki"]["better"], lines["wiki"]["difference"]) == (None, "lower", -1.0)
+    assert "no samples" in lines["wiki"]["reason"]
+    # and without being asked for samples nothing is read of them
+    assert "paired" not in live.get("/results/compare", job=[job_id(1), job_id(2)])["rows"][0]

@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import os
 import re
+import sys
 
 import pytest
 
+from tests.spooltest.scored import job_id, lm_eval, scored
 from tests.verbs.program import spoolq
 
 
@@ -101,3 +104,146 @@ def test_nothing_completed(spool):
 def test_refusals(ended, argv, code):
     ran = spoolq("results", *argv, ok=False)
     assert (ran.code, ran.out) == (code, "")
+
+
+@pytest.fixture
+def pair(spool, store):
+    """Two jobs with samples: 1 of a small model, 2 of a large one that asked one question more."""
+    small = {"wiki": {"word_perplexity": 20.0}}
+    lm_eval(store, 1, "org/small", {"arc": [1, 0, 0, 1]}, metrics=small, labels={"size": "s"}, group="night")
+    lm_eval(store, 2, "org/large", {"arc": [1, 1, 1, 1, 1]}, labels={"size": "l"}, ended="2026-11-21T06:00:00+00:00")
+    return store
+
+
+def shown(*argv):
+    """The jobs, by number, that a command line chooses."""
+    return sorted({int(row["job_id"][:8], 16) for row in spoolq("results", *argv, "--json").json()})
+
+
+@pytest.mark.parametrize(
+    ("argv", "jobs"),
+    [
+        ([], [1, 2]),
+        (["--label", "size=s"], [1]),
+        (["--label", "size=s", "--label", "a=b"], []),
+        (["--group", "night"], [1]),
+        (["--model", "org/l*"], [2]),
+        (["--model", "hf"], [1, 2]),
+        (["--task", "wiki"], [1]),
+        (["--recipe", "inspect"], []),
+        (["--since", "2026-11-21"], [2]),
+        (["--until", "2026-11-20"], [1]),
+        (["--since", "2026-11-20T12:00", "--until", "2026-11-21T05:00:00"], [1]),
+        (["--since", "3650d"], [1, 2]),
+        (["--limit", "1"], [2]),
+        (["--limit", "1", "--group", "night"], [1]),
+        ([job_id(1), "--task", "arc"], [1]),
+    ],
+    ids=str,
+)
+def test_filters(pair, argv, jobs):
+    assert shown(*argv) == jobs
+
+
+def test_nothing_that_fits_is_said(pair):
+    ran = spoolq("results", "--group", "nobody")
+    assert (ran.code, ran.out, ran.err) == (0, "", "no completed job is like that\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--label", "x"], "write KEY=VALUE"),
+        (["--since", "yesterday"], "write 7d, 2026-11-20"),
+        (["--until", "x"], "for --until"),
+        (["--md", "--csv"], "two forms"),
+        (["--plot", "x.pdf"], ".svg, .png"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(pair, argv, said):
+    ran = spoolq("results", *argv, ok=False)
+    assert (ran.code, ran.out) == (2, "") and said in ran.err
+
+
+def test_rows_in_each_form(pair):
+    assert spoolq("results", "--rows", "tasks").lines[0].split() == ["task", "metric", "better", "00000001", "00000002"]
+    assert spoolq("results", "--rows", "tasks").lines[1].split() == ["arc", "acc", "higher", "0.5000", "1.0000*"]
+    assert spoolq("results", "--rows", "tasks").lines[2].split() == ["wiki", "word_perplexity", "lower", "20.0000"]
+    assert "| 00000002 | org/large | 1.0000* |  |" in spoolq("results", "--rows", "jobs", "--md").lines
+    assert spoolq("results", "--rows", "jobs", "--csv").lines[2] == f"{job_id(2)},org/large,1.0,"
+
+
+def test_the_operator_declares_what_is_better(pair):
+    (pair.root / "spoolq.toml").write_text('lower_is_better = ["ac*"]\n')
+    assert spoolq("results", "--rows", "tasks").lines[1].split() == ["arc", "acc", "lower", "0.5000*", "1.0000"]
+
+
+def test_compare_tells_the_interval_and_its_method(pair):
+    # When two jobs with samples are compared, by the word and by the option
+    ran = spoolq("results", "compare", job_id(1), job_id(2))
+    assert ran.out == spoolq("results", "--compare", job_id(1), job_id(2)).out
+    # Then there is the interval of the four questions of both, by hand: 1/2 ± 3.18245 / sqrt(12), and p = 2 / 4
+    cells = re.split(" {2,}", ran.lines[1])
+    assert cells == ["arc", "acc", "0.5000", "1.0000", "0.5000", "-0.4187 to +1.4187", "0.5", "4", "0", "1"]
+    assert "Student's t" in ran.out and "Miller 2024" in ran.out and "McNemar" in ran.out
+    # and why the other has none
+    assert "difference: arc acc: over the 4 matched questions it is +0.5000" in ran.err
+
+
+def test_compare_as_csv_json_and_markdown(pair):
+    argv = ["results", "compare", job_id(1), job_id(2), "--task", "arc"]
+    (row,) = csv.DictReader(io.StringIO(spoolq(*argv, "--csv").out))
+    assert (row[job_id(1)], row["difference"], row["n"], row["only_second"], row["p"]) == (
+        "0.5",
+        "0.5",
+        "4",
+        "1",
+        "0.5",
+    )
+    (told,) = spoolq(*argv, "--json").json()
+    assert told["paired"]["low"] == float(row["low"]) and told["paired"]["mcnemar"]["second_only"] == 2
+    lines = spoolq(*argv, "--md").lines
+    assert lines[2] == "| arc | acc | 0.5000 | 1.0000 | 0.5000 | -0.4187 to +1.4187 | 0.5 | 4 | 0 | 1 |"
+
+
+def test_compare_of_different_things_is_refused_with_a_reason(pair):
+    lm_eval(pair, 3, "org/odd", {"arc": [1, 0, 0, 1]}, versions={"arc": 2})
+    ran = spoolq("results", "compare", job_id(1), job_id(3), "--task", "arc")
+    assert ran.lines[1].split() == ["arc", "acc", "0.5000", "0.5000", "refused"]
+    assert ran.err == "cannot be compared: arc acc: the versions of the task differ: 1 and 2\n"
+
+
+def test_compare_of_three_has_columns_and_no_difference(pair):
+    scored(pair, 3, "org/odd", {"arc": {"acc": 0.75}})
+    argv = ["results", "compare", job_id(1), job_id(2), job_id(3), "--task", "arc"]
+    assert spoolq(*argv).lines[1].split() == ["arc", "acc", "0.5000", "1.0000", "0.7500"]
+    assert spoolq(*argv, "--csv").lines[1] == "arc,acc,0.5,1.0,0.75"
+    assert list(spoolq(*argv, "--json").json()[0]["values"].values()) == [0.5, 1.0, 0.75]
+
+
+def test_plot_draws_into_a_file(pair, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    for words in ([], ["--trend"]):
+        ran = spoolq("results", "--plot", tmp_path / "a.svg", *words)
+        assert (ran.code, ran.out) == (0, "") and "drawn: " in ran.err
+        assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_plot_without_matplotlib_names_the_extra(pair, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    ran = spoolq("results", "--plot", tmp_path / "a.svg", ok=False)
+    assert (ran.code, ran.out) == (2, "")
+    assert "pip install 'spoolq[plot]'" in ran.err and "Traceback" not in ran.err
+
+
+def test_a_spool_that_one_may_only_read_is_read(pair):
+    # Given a spool in which nothing can be made, When results are asked for, Then they are shown
+    if os.getuid() == 0:
+        (pair.root / ".index").write_text("")  # root may write anywhere, but not below a file
+    else:
+        pair.root.chmod(0o500)
+    try:
+        assert shown() == [1, 2]
+    finally:
+        pair.root.chmod(0o700)
