@@ -69,7 +69,10 @@ class Findings:
 
 
 class Recipe(Protocol):
-    """One way to run an evaluation."""
+    """One way to run an evaluation.
+
+    It may also have `exit_codes`, the exit codes that are no failure; without it only 0 is none.
+    """
 
     name: str
     #: What asks the evaluation to end; SIGKILL follows after the grace.
