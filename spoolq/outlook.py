@@ -12,7 +12,7 @@ from spoolq.store import Store
 from spoolq.took import Past
 
 #: How many of the first jobs of the queue are read; those behind are counted.
-READ = 50
+READ = 25
 
 
 class Outlook:

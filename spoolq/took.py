@@ -23,8 +23,9 @@ from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.transitions import State
 
-#: The newest records that are looked at, and what reading those not yet known may cost together.
-_RECORDS, _BYTES, _SECONDS = 500, 16 << 20, 0.25
+#: The newest records that count once they are known, and how many of them one look reads, for so many bytes and seconds.
+_RECORDS = 500
+_READ, _BYTES, _SECONDS = 200, 16 << 20, 0.25
 #: What two jobs share, the narrowest first; a job's expectations rest on the first of these of which there is a past.
 LEVELS = ("recipe, model, tasks and limit", "recipe and model", "recipe", "all jobs")
 
@@ -50,14 +51,14 @@ class Past:
     def refresh(self, names: Iterable[str]) -> None:
         """Take in *names*, those of all jobs in ``completed/`` as they are now; what is not among them is forgotten."""
         newest = heapq.nlargest(_RECORDS, names)
-        left, deadline = _BYTES, self.clock() + _SECONDS
+        left, to_read, deadline = _BYTES, _READ, self.clock() + _SECONDS
         known: dict[str, tuple[Kind, float] | None] = {}
         for name in newest:
             if name in self._known:
                 known[name] = self._known[name]
-            elif left > 0 and self.clock() < deadline:
+            elif left > 0 and to_read > 0 and self.clock() < deadline:
                 settled, fact, size = self._read(name)
-                left -= size
+                left, to_read = left - size, to_read - 1
                 if settled:
                     known[name] = fact
         if known != self._known:
@@ -105,10 +106,10 @@ def kind_of(record: Mapping[str, Any], settings: Settings) -> Kind:
     if "model" not in request:
         command = request.get("command")
         program = " ".join(map(str, command[:2])) if isinstance(command, list) else ""
-        return recipe, program, _text({key: request[key] for key in request if key != "env"})
+        return recipe, program, repr(sorted((key, request[key]) for key in request if key != "env"))
     tasks = request.get("tasks")
     named = sorted(map(str, tasks)) if isinstance(tasks, list) else str(tasks or "")
-    return recipe, _text([request["model"], _weights(request)]), _text([named, request.get("limit")])
+    return recipe, repr((request["model"], _weights(request))), repr((named, request.get("limit")))
 
 
 def _weights(request: Mapping[str, Any]) -> str:
@@ -119,10 +120,6 @@ def _weights(request: Mapping[str, Any]) -> str:
     if not isinstance(arguments, Mapping):
         return ""
     return next((str(arguments[key]) for key in ("pretrained", "model", "path") if key in arguments), "")
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _seconds(record: Mapping[str, Any]) -> float | None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from spoolq import took
 from spoolq.names import key_names
 from spoolq.settings import Settings
 from spoolq.took import LEVELS, Past, kind_of, quantile
@@ -81,6 +82,19 @@ def test_a_record_is_read_once(store, monkeypatch):
     path.write_text("{}")
     past.refresh([path.name])
     assert past.all() == [5]
+
+
+def test_how_many_records_a_look_reads_is_bounded(store, monkeypatch):
+    # Given four completed jobs, of which one look reads two and three count, When one looks twice
+    monkeypatch.setattr(took, "_READ", 2)
+    monkeypatch.setattr(took, "_RECORDS", 3)
+    for number in range(4):
+        completed(store, 100 + number)
+    past = refreshed(store)
+    assert past.all() == [102, 103]
+    past.refresh(key_names(store.names(State.COMPLETED)))
+    # Then the second look has read on, to the end of those that count
+    assert past.all() == [101, 102, 103]
 
 
 def test_what_a_look_costs_is_bounded(store):
