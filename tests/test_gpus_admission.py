@@ -2,15 +2,18 @@
 
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from spoolq import gates
 from spoolq.gpus import DriverSilent, Gpu, Process, told
-from spoolq.gpus.admission import Admission
+from spoolq.gpus.admission import Admission, Grant
 from spoolq.gpus.elsewhere import SLOTS
 from spoolq.gpus.quarantine import impose, standing
+from spoolq.gpus.strangers import strangers
 from spoolq.gpus.watched import Watched
 from spoolq.lock import lock_directory, try_lock
 from spoolq.names import new_stem
@@ -98,8 +101,38 @@ def test_memory_that_nobody_tells_cannot_be_promised(bench):
     # Given a GPU that tells nothing
     blind = bench(Gpu(0, "GPU-0"))
     # When a job asks for memory, Then it is refused; without, it may go
-    assert "nobody tells what GPU 0 has free" in blind.grant(min_free_memory=1).refusal
+    assert "nobody tells what is free" in blind.grant(min_free_memory=1).refusal
     assert blind.grant().devices == "0"
+
+
+def test_more_memory_than_any_gpu_has_is_refused(bench, store):
+    # Given a GPU of 80 GiB, When a job asks for 100 GiB, Then it is refused, and waits where another slot may have it
+    refused = bench(gpu(0)).grant(min_free_memory="100GiB").refusal
+    assert refused == "`min_free_memory` is 100 GiB, and no slot has 1 GPU of that size"
+    store.settings.slots.update(big="1")
+    assert "waiting for a slot with larger GPUs" in bench(gpu(0), devices="0").grant(min_free_memory="100GiB").held
+
+
+def test_a_strangers_command_line_is_not_shown_whole():
+    # Given a process on a GPU whose arguments hold a secret, When it is named, Then what it runs is shown, and no more
+    argv = [sys.executable, "-c", "import time; time.sleep(60)", "--token=hush"]
+    with subprocess.Popen(argv) as process:
+        try:
+            named = strangers(gpu(0, on=[Process(process.pid, 100)]))
+        finally:
+            process.kill()
+    assert f"process {process.pid} ({sys.executable}" in named and "hush" not in named
+
+
+def test_many_jobs_of_one_need_are_decided_once(bench, monkeypatch):
+    # Given many jobs that wait for the same, When they are asked about in one round, Then GPUs are judged once
+    one, judged = bench(gpu(0, free=10)), []
+    choose = one.admission._choose
+    monkeypatch.setattr(one.admission, "_choose", lambda *asked: judged.append(1) or choose(*asked))
+    one.admission.refresh()
+    for _ in range(50):
+        assert one.admission.why_not(new_stem(datetime.now(UTC)), {})
+    assert len(judged) == 1
 
 
 def test_uuids_for_recipes_that_want_them_and_for_instances(store):
@@ -130,6 +163,13 @@ def test_on_a_host_without_gpus_all_else_is_as_ever(bench):
     none = bench()
     assert (none.grant().devices, none.grant().facts, none.told.asked) == (None, {}, 1)
     assert bench(devices="3").grant().devices == "3"
+
+
+def test_what_a_client_of_lmms_eval_sends_by_default_runs_anywhere(bench):
+    # Given a request with `num_gpus` 1, as its clients send it, When there is no GPU, Then it runs; else it gets one
+    asks = {"recipe": "lmms-eval", "request": {"model": "m", "tasks": ["t"], "num_gpus": 1}}
+    assert bench().grant(**asks) == Grant()
+    assert bench(gpu(0), gpu(1)).grant(**asks).devices == "0"
 
 
 def test_a_device_and_no_gpu_contradict_each_other(bench):
@@ -221,7 +261,6 @@ def test_who_looks_is_told_why_while_the_slot_is_held(store):
     stem = publish(store, COMMAND)
     slot = Bench(store, gpu(0, free=10))
     held = slot.admission.why_not(stem, {})
-    slot.admission.refresh()
     assert gates.reason(store, stem, {}) is None
     fd = try_lock(lock_directory(None) / "all.lock")
     try:
@@ -231,6 +270,7 @@ def test_who_looks_is_told_why_while_the_slot_is_held(store):
         # And once the job may go, Then there is none
         slot.told.say(gpu(0))
         slot.now += 10
+        slot.admission.refresh()
         assert slot.admission.why_not(stem, {}) is None
         slot.admission.refresh()
         assert gates.reason(store, stem, {}) is None

@@ -60,7 +60,8 @@ def test_gpus_that_are_stated():
     assert made == {"gpu0": "0", "gpu-x": "GPU-x"} and all(map(is_slot, made))
 
 
-def test_a_file_must_be_named():
-    # Given the provider `file` without one, When it is made, Then the setting that lacks is named
-    with pytest.raises(SettingsInvalid, match="`file`"):
-        provider(GpusSection(provider="file"))
+@pytest.mark.parametrize(("name", "lacks"), [("file", "`file`"), ("static", "`devices`")])
+def test_a_provider_has_what_it_needs(name, lacks):
+    # Given a provider without what it reads, When it is made, Then the setting that lacks is named
+    with pytest.raises(SettingsInvalid, match=lacks):
+        provider(GpusSection(provider=name))

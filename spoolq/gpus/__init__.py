@@ -98,5 +98,7 @@ def provider(section: GpusSection) -> Provider:
 
     if section.provider == "file" and not section.file:
         raise SettingsInvalid("cannot use the GPU provider `file`: [gpus] has no `file`. Name one there.")
+    if section.provider == "static" and not section.devices:
+        raise SettingsInvalid("cannot use the GPU provider `static`: [gpus] has no `devices`. List them there.")
     made: Provider = import_module(f"{__name__}.{section.provider}").make(section)
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from spoolq.claims import MAX_CLAIMED
@@ -27,6 +28,9 @@ from spoolq.store import Store
 
 #: Nobody tells us when a stranger leaves a GPU: so often a job that waits for one is asked about, in seconds.
 AGAIN_S = 3.0
+#: Views are told at once, but not more often than this within a round; of so many jobs; and for so long of one that
+#: nobody has asked about.
+_TELL_S, _SHOWN, _FORGET_S = 1.0, 500, 600.0
 #: How many jobs' needs are remembered; those beyond are read again.
 _REMEMBERED = 4096
 
@@ -55,20 +59,31 @@ class Admission(Gate):
     def __init__(self, store: Store, slot: str, devices: str | None, watched: Watched) -> None:
         self.store, self.slot, self.devices, self.watched = store, slot, devices, watched
         self._needs: dict[str, Need] = {}
-        self._waiting: dict[str, str] = {}
+        #: Job id -> why it waits, and when it was asked about last.
+        self._waiting: dict[str, tuple[str, float]] = {}
         self._told: tuple[Any, ...] = ()
+        self._tell_at = float("-inf")
+        #: What jobs of one need are told in one round, by one look.
+        self._decided: dict[Need, Grant] = {}
 
     def refresh(self) -> None:
-        """A new round: what a job before this one waited for is told to who looks."""
+        """A new round: what jobs waited for in the last one is told to who looks."""
+        self._decided.clear()
         self._tell()
 
     def why_not(self, stem: Stem, document: Mapping[str, Any]) -> str | None:
         """Why the job must wait for GPUs; None when it may go, or must be claimed to be refused."""
-        held = self._decide(self._need(stem, document), {}).held
+        need = self._need(stem, document)
+        if need not in self._decided:
+            self._decided[need] = self._decide(need, {})
+        held = self._decided[need].held
         if held is None:
             self._waiting.pop(stem.uuid, None)
-        else:
-            self._waiting[stem.uuid] = held
+            return None
+        now = self.watched.clock()
+        self._waiting[stem.uuid] = (held, now)
+        if now >= self._tell_at:
+            self._tell()
         return held
 
     def patience(self, _stem: Stem, _document: Mapping[str, Any]) -> float:
@@ -107,16 +122,32 @@ class Admission(Gate):
             gpus = self.watched.look()
         except DriverSilent as error:
             return Grant(held=f"waiting for the GPUs to be seen: {error}")
-        if need.count == 0 or len(gpus) < need.least:
+        if need.count == 0:
+            return Grant(refusal=f"{need.because}, and it asks for no GPU at all")
+        if len(gpus) < need.least:
             return self._elsewhere(need, len(gpus))
         if not gpus:
             return Grant(devices=self.devices)
+        if (floor := need.floor_mib) is not None:
+            if any(gpu.free_mib is None for gpu in gpus):
+                return Grant(refusal=f"`min_free_memory` is {size(floor)}, and nobody tells what is free of each GPU")
+            if sum(floor <= (gpu.total_mib or floor) for gpu in gpus) < max(1, need.least):
+                return self._larger(floor, need)
         return self._choose(need, gpus, recipe)
+
+    def _larger(self, floor: float, need: Need) -> Grant:
+        """No GPU here is so large: it waits for another slot, whose GPUs may be larger."""
+        who = could_run(self.store, self.slot, max(1, need.least), self._inherited)
+        if who is not None:
+            return Grant(
+                held=f"waiting for {who} with larger GPUs; those of slot {self.slot} have less than {size(floor)}"
+            )
+        return Grant(
+            refusal=f"`min_free_memory` is {size(floor)}, and no slot has {_gpus(need.least or 1)} of that size"
+        )
 
     def _elsewhere(self, need: Need, has: int) -> Grant:
         """There are too few here: it waits for another slot that has enough, and without one it can never run."""
-        if need.count == 0:
-            return Grant(refusal=f"{need.because}, and it asks for no GPU at all")
         who = could_run(self.store, self.slot, need.least, self._inherited)
         if who is not None:
             return Grant(held=f"waiting for {who} with {_gpus(need.least)}; slot {self.slot} has {has or 'none'}")
@@ -139,10 +170,6 @@ class Admission(Gate):
         out = self.watched.quarantined(list(gpus))
         there = [gpu for gpu in gpus if among(out, gpu) is None]
         floors = {gpu.key: floor_of(need, gpu, section) for gpu in there}
-        blind = next((gpu for gpu in there if gpu.free_mib is None and need.floor_mib is not None), None)
-        if blind is not None:
-            asked = size(need.floor_mib or 0)
-            return Grant(refusal=f"`min_free_memory` is {asked}, and nobody tells what {blind.title} has free")
         free = [gpu for gpu in there if _fits(gpu, floors[gpu.key])]
         # A GPU in quarantine is not waited for by a job that takes what there is: the night has other jobs.
         count = need.count if need.count is not None else len(there)
@@ -154,11 +181,16 @@ class Admission(Gate):
         return Grant(held=f"waiting for {_gpus(count or 1)}{_with(list(floors.values()))}: {'; '.join(why)}")
 
     def _tell(self) -> None:
-        now = (tuple(self._waiting.items()), tuple(gpu.key for gpu in self.watched.known))
+        """Say what has changed; a job that nobody has asked about for long is cancelled, or another's."""
+        clock = self.watched.clock()
+        self._waiting = {job: (why, at) for job, (why, at) in self._waiting.items() if clock - at < _FORGET_S}
+        waiting = {job: why for job, (why, _) in islice(self._waiting.items(), _SHOWN)}
+        now = (tuple(waiting.items()), tuple(gpu.key for gpu in self.watched.known))
         if now == self._told or (not self._told and not any(now)):
             return
+        self._tell_at = clock + _TELL_S
         try:
-            told.tell(self.store, self.slot, self.watched.known, self._waiting)
+            told.tell(self.store, self.slot, self.watched.known, waiting)
             self._told = now
         except (OSError, SpoolUnusable):  # a view's loss: the next round tries again
             self._told = ()

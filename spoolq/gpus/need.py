@@ -30,7 +30,7 @@ class Need:
     @property
     def least(self) -> int:
         """How many a slot must have for it to run there."""
-        return self.count if self.count is not None else 1 if self.because else 0
+        return (self.count or 1) if self.because else 0
 
 
 def need_of(document: Mapping[str, Any], settings: Settings) -> Need:

@@ -6,7 +6,8 @@ from spoolq.gpus import Gpu, Process
 from spoolq.gpus.need import size
 from spoolq.plain import one_line
 
-#: How many processes are named, and how much is shown of a command line.
+#: How many processes are named, and how much is shown of a command line: no more than what it runs, for the rest may
+#: be secret, and a reason is shown to everybody who may look at the queue.
 _NAMED, _COMMAND = 3, 60
 
 
@@ -39,6 +40,8 @@ def _command(seen: object) -> str:
 
     assert isinstance(seen, psutil.Process)
     try:
-        return " ".join(seen.cmdline()) or seen.name()
+        words = seen.cmdline()
     except psutil.AccessDenied:
-        return seen.name()
+        words = []
+    shown = words[:3] if words[1:2] == ["-m"] else words[:2]
+    return " ".join(word for word in shown if word == "-m" or not word.startswith("-")) or seen.name()

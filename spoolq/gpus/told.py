@@ -39,7 +39,11 @@ def tell(store: Store, slot: str, gpus: Sequence[Gpu], waiting: Mapping[str, str
     disk = Disk(durable=False)
     fresh = directory / f".{slot}.{token(8)}.gpus"
     disk.write_new(fresh, json.dumps(said).encode() + b"\n")
-    disk.rename(fresh, directory / f"{slot}{_SUFFIX}")
+    try:
+        disk.rename(fresh, directory / f"{slot}{_SUFFIX}")
+    except OSError:  # another user's, in a directory that is common to all
+        disk.unlink(fresh)
+        raise
 
 
 class AsTold(Gate):
