@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spoolq import control, find, history, people, status, waiting
+from spoolq.chosen import is_meant
 from spoolq.create import create
 from spoolq.durations import parse_duration
 from spoolq.errors import ClaimLost, JobNotFound
 from spoolq.jobs import Entry, describe, just_submitted
+from spoolq.keyed import digest, named, submit_once
 from spoolq.models import JobInfo
+from spoolq.parents import resolve
 from spoolq.prune import Pruned, prune
 from spoolq.requests import accept
 from spoolq.results import Row, chosen, rows_of
@@ -60,27 +64,39 @@ class Spool:
         grace: Duration | None = None,
         max_attempts: int | None = None,
         retry_on: Sequence[str] | None = None,
+        key: str | None = None,
+        unique: bool = False,
+        **policy: Any,
     ) -> JobInfo:
         """Queue a request; once this has returned, it survives a power cut. Raises RequestInvalid naming the field.
 
-        The record that is returned has no `position_in_queue`: to know that, the queue must be listed; ask `position`.
+        *policy* are the other keys of an envelope: `after` (jobs), `not_before` (a datetime or ISO 8601 text), `labels`
+        and so on. With *key*, or with *unique* (the request itself is the key), nothing is queued while a job of that
+        key is queued or runs: then its record is returned. The record of a new job has no `position_in_queue`: to know
+        that, the queue must be listed; ask `position`.
         """
-        policy: dict[str, Any] = {
-            "recipe": recipe,
-            "timeout": timeout,
-            "grace": grace,
-            "max_attempts": max_attempts,
-            "retry_on": None if retry_on is None else list(retry_on),
-        }
+        policy |= {"recipe": recipe, "timeout": timeout, "grace": grace, "max_attempts": max_attempts}
+        policy |= {"retry_on": None if retry_on is None else list(retry_on)}
+        if isinstance(moment := policy.get("not_before"), datetime):
+            policy["not_before"] = moment.isoformat()
+        if isinstance(parents := policy.get("after"), Sequence):
+            policy["after"] = [parents] if isinstance(parents, str) else list(parents)
         document: dict[str, Any] = {"request": dict(request), "priority": priority}
-        document |= {key: value for key, value in policy.items() if value is not None}
-        return self.submit_document(document)
+        document |= {name: value for name, value in policy.items() if value is not None}
+        return self.submit_document(document, key=key, unique=unique)
 
-    def submit_document(self, document: Mapping[str, Any]) -> JobInfo:
+    def submit_document(self, document: Mapping[str, Any], *, key: str | None = None, unique: bool = False) -> JobInfo:
         """Queue a bare request or an envelope, as it would be dropped; the rest as `submit`."""
+        document = resolve(self.store, document)
         job = accept(document, os.getuid(), self.store.settings)
-        stem = publish(self.store, document, job.envelope.priority)
-        return JobInfo.model_validate(just_submitted(self.store, stem, document))
+        level = job.envelope.priority
+        if key is None and not unique:
+            return JobInfo.model_validate(just_submitted(self.store, publish(self.store, document, level), document))
+        once = digest(job.recipe.name, job.envelope.request) if key is None else named(key)
+        entry, new = submit_once(self.store, document, level, once)
+        if not new:
+            return self.get(entry.stem.uuid)
+        return JobInfo.model_validate(just_submitted(self.store, entry.stem, document))
 
     def get(self, job: str) -> JobInfo:
         """The record of a job, whatever state it is in."""
@@ -105,20 +121,29 @@ class Spool:
         return [JobInfo.model_validate(record) for record in self.records(states, limit)]
 
     def records(
-        self, states: Iterable[State | str] | None = None, limit: int | None = None
+        self,
+        states: Iterable[State | str] | None = None,
+        limit: int | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> Sequence[dict[str, Any]]:
-        """`list` as plain dictionaries."""
+        """`list` as plain dictionaries; only jobs with *labels*, of *group*, where these are given."""
         wanted = [State(state) for state in states] if states is not None else list(State)
         active = [state for state in (State.RUNNING, State.QUEUED) if state in wanted]
         ended = find.entries(self.store, [state for state in TERMINAL if state in wanted])
         ended.sort(key=lambda entry: entry.stem.key, reverse=True)
-        found = [*find.entries(self.store, active), *ended][:limit]
+        found = [*find.entries(self.store, active), *ended]
+        filtered = bool(labels) or group is not None
+        found = found if filtered else found[:limit]
         queued = [entry for entry in found if entry.state is State.QUEUED]
         places = {entry.stem.key: place for place, entry in enumerate(queued)}
-        records = []
+        records: list[dict[str, Any]] = []
         for entry in found:
+            if filtered and len(records) == limit:
+                break
             record = describe(self.store, entry)
-            if record is not None:
+            if record is not None and (not filtered or is_meant(record, labels or {}, group)):
                 record["position_in_queue"] = places.get(entry.stem.key)
                 records.append(status.with_progress(self.store, record))
         return records

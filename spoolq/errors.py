@@ -81,6 +81,16 @@ class JobNotFound(SpoolqError):
         self.job = job
 
 
+class GroupNotFound(JobNotFound):
+    """No job of the spool is of that group."""
+
+    def __init__(self, group: str, root: Path) -> None:
+        SpoolqError.__init__(
+            self, f"cannot find group {group!r}: no job in {root} that could be meant is of it. See `spoolq list`."
+        )
+        self.job = group
+
+
 class JobAmbiguous(SpoolqError):
     """A prefix fits more than one job; ``candidates`` are their ids."""
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from spoolq.claims import MAX_CLAIMED
 from spoolq.documents import MAX_DEPTH, parse_object
-from spoolq.errors import RequestInvalid, SpoolqError
+from spoolq.errors import JobAmbiguous, JobNotFound, RequestInvalid, SpoolqError
 from spoolq.files import read_regular
+from spoolq.find import find
 from spoolq.gate import Gate
 from spoolq.names import Stem, key_names, parse_queued, parse_running, stem_names
 from spoolq.store import Store
@@ -90,6 +91,29 @@ def refuse_circle(store: Store, stem: Stem, parents: Sequence[str]) -> None:
         raise RequestInvalid(
             "field `after`: the job comes, through those that it names, after itself; leave one of them out", "after"
         )
+
+
+def require(store: Store, parents: Sequence[str] | None) -> None:
+    """Raise RequestInvalid for one of *parents*, whole ids, that is no job of the spool."""
+    for one in parents or ():
+        _named(store, one)
+
+
+def resolve(store: Store, document: Mapping[str, Any]) -> dict[str, Any]:
+    """*document* with whole ids in `after`, which may name jobs as people do; raises RequestInvalid for no job's name.
+
+    What is no list of texts stays, for whoever checks the envelope.
+    """
+    if not isinstance(document.get("request"), dict) or not parents_in(document):
+        return {**document}
+    return {**document, "after": [_named(store, one) for one in parents_in(document)]}
+
+
+def _named(store: Store, job: str) -> str:
+    try:
+        return find(store, job).stem.uuid
+    except (JobNotFound, JobAmbiguous) as error:
+        raise RequestInvalid(f"field `after`: {str(error).rstrip('.')}", "after") from None
 
 
 def is_ended(state: State) -> bool:

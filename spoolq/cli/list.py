@@ -15,6 +15,10 @@ def command(
         list[State] | None, typer.Option("--state", metavar="STATE", help="Only jobs of this state. Repeatable.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Only jobs with this label. Repeatable.")
+    ] = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Only jobs of this group.")] = None,
     spool: SpoolOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -25,10 +29,11 @@ def command(
     Example: spoolq list --state failed --limit 5
     """
     from spoolq import render
+    from spoolq.cli.submit_policy import labels
     from spoolq.status import expected
 
     opened = open_spool(spool)
-    records = expected(opened.store, opened.records(state, limit))
+    records = expected(opened.store, opened.records(state, limit, labels=labels(label), group=group))
     if json:
         render.emit_json(records)
         return
@@ -48,7 +53,7 @@ def command(
         header, lines = [*header[:4], *header[5:]], [[*line[:4], *line[5:]] for line in lines]
     render.table(header, lines, right=[3])
     if not lines:
-        render.talk("no jobs" if state is None else f"no {' or '.join(state)} jobs")
+        render.talk("no jobs" if state is None or label or group else f"no {' or '.join(state)} jobs")
 
 
 def _expected(record: dict[str, Any]) -> str:

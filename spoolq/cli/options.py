@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from spoolq.durations import parse_duration
 if TYPE_CHECKING:
     from spoolq.api import Spool
     from spoolq.store import Store
+    from spoolq.transitions import State
 
 #: Where the spool is when nobody says.
 DEFAULT_SPOOL = "spool"
@@ -26,6 +28,10 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="An id, the begi
 JobsArgument = Annotated[
     list[str], typer.Argument(metavar="JOB...", help="Ids, beginnings of them, `last`, or file names.")
 ]
+SomeJobs = Annotated[
+    list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids, beginnings of them, `last`, or file names.")
+]
+GroupOption = Annotated[str | None, typer.Option("--group", metavar="NAME", help="All jobs of this group, too.")]
 
 
 def root(spool: Path | None) -> Path:
@@ -56,6 +62,17 @@ def allowed(store: Store, jobs: list[str], move: str) -> list[str]:
     for entry in entries:
         check(move, entry.stem.uuid, entry.state)
     return list(dict.fromkeys(entry.stem.uuid for entry in entries))
+
+
+def meant(store: Store, jobs: list[str] | None, group: str | None, states: Iterable[State]) -> list[str]:
+    """*jobs*, and the ids of those of *group* that are in *states*; a usage error when there is neither."""
+    if not jobs and group is None:
+        raise typer.BadParameter("name jobs, or a group with --group", param_hint="JOB")
+    if group is None:
+        return jobs or []
+    from spoolq.chosen import members
+
+    return [*(jobs or []), *(entry.stem.uuid for entry in members(store, group, states))]
 
 
 def duration(value: str | None, option: str) -> float | None:

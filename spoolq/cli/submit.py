@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,13 @@ import typer
 from spoolq.cli import request_flags
 from spoolq.cli import submit_options as of
 from spoolq.cli.options import JsonOption, SpoolOption, duration, open_store
-from spoolq.errors import RequestInvalid, SpoolUnusable
+from spoolq.cli.submit_policy import jobs, labels, level, mebibytes, moment, outcomes, told
+from spoolq.cli.submit_policy import limit as time_limit
+from spoolq.cli.submit_wish import Checked, Once, Placed, Sourced, Wish, check_all
+from spoolq.errors import RequestInvalid, SpoolqError, SpoolUnusable
 
 if TYPE_CHECKING:
-    from spoolq.names import Stem
     from spoolq.store import Store
-
-#: A document, and what to call where it came from: a file, a line; None for the flags and a command.
-_Sourced = tuple[str | None, dict[str, Any]]
 
 
 # fmt: off
@@ -28,8 +26,12 @@ def command(
     model_args: of.ModelArgs = None, limit: of.Limit = None, num_fewshot: of.NumFewshot = None,
     batch_size: of.BatchSize = None, gen_kwargs: of.GenKwargs = None, set_: of.Set = None, recipe: of.Recipe = None,
     cwd: of.Cwd = None, env: of.Env = None, priority: of.Priority = None, timeout: of.Timeout = None,
-    grace: of.Grace = None, max_attempts: of.MaxAttempts = None, retry_on: of.RetryOn = None,
-    spool: SpoolOption = None, json: JsonOption = False,
+    idle_timeout: of.IdleTimeout = None, grace: of.Grace = None, max_attempts: of.MaxAttempts = None,
+    retry_on: of.RetryOn = None, backoff: of.Backoff = None, after: of.After = None, not_before: of.NotBefore = None,
+    num_gpus: of.NumGpus = None, min_free_memory: of.MinFreeMemory = None, label: of.Label = None,
+    group: of.Group = None, unique: of.Unique = False, key: of.Key = None, sweep: of.Sweep = None,
+    split_tasks: of.SplitTasks = False, explain: of.Explain = False, spool: SpoolOption = None,
+    json: JsonOption = False,
 ) -> None:
     # fmt: on
     """Queue jobs; prints a job id a line. Once it has returned, they survive a power cut.
@@ -43,74 +45,36 @@ def command(
 
     Example: spoolq submit --timeout 2h -- python eval.py --seed 1
     """
-    policy = _told(recipe=recipe, priority=_level(priority), timeout=_limit(timeout), grace=duration(grace, "--grace"))
-    policy |= _told(max_attempts=max_attempts, retry_on=_outcomes(retry_on))
-    given = _told(model=model, tasks=tasks, model_args=model_args, limit=limit, num_fewshot=num_fewshot)
-    given |= _told(batch_size=batch_size, gen_kwargs=gen_kwargs, set=set_ or None)
+    policy = told(recipe=recipe, priority=level(priority), timeout=time_limit(timeout, "--timeout"))
+    policy |= told(grace=duration(grace, "--grace"), idle_timeout=time_limit(idle_timeout, "--idle-timeout"))
+    policy |= told(max_attempts=max_attempts, retry_on=outcomes(retry_on), backoff=duration(backoff, "--backoff"))
+    policy |= told(after=jobs(after), not_before=moment(not_before), labels=labels(label), group=group)
+    policy |= told(num_gpus=num_gpus, min_free_memory=mebibytes(min_free_memory))
+    given = told(model=model, tasks=tasks, model_args=model_args, limit=limit, num_fewshot=num_fewshot)
+    given |= told(batch_size=batch_size, gen_kwargs=gen_kwargs, set=set_ or None)
     store = open_store(spool)
-    if sum(map(bool, (files, given, ctx.obj is not None))) > 1:
-        raise typer.BadParameter("give files, flags, or a command after --, not two of them")
-    if ctx.obj is None and (cwd is not None or env):
-        raise typer.BadParameter("--cwd and --env are for a command after --; in a file, the request says them")
-    if ctx.obj is None:
-        _submit_requests(store, files or [], given, policy, json)
+    wish = Wish(given, policy, ctx.obj, cwd, env or [], tuple(sweep or ()), split_tasks)
+    documents = _documents(files or [], wish)
+    found = check_all(store, documents, plain=wish.is_plain)
+    if explain:
+        _explain(store, found, json)
         return
-    # Well-formed by construction, so no recipe checks it: that would import pydantic.
-    with request_flags.refusing():
-        envelope = request_flags.of_command(list(ctx.obj), cwd, env or [], policy)
-    _publish(store, [(None, envelope)], [priority or "normal"], json)
+    _publish(store, found, Once(unique, key), json)
 
 
-def _told(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _submit_requests(
-    store: Store, files: list[str], given: dict[str, Any], policy: dict[str, Any], json: bool
-) -> None:
-    if not files and not given:
+def _documents(files: list[str], wish: Wish) -> list[Sourced]:
+    """The documents that the command line means, before they are checked."""
+    if sum(map(bool, (files, wish.given, wish.command is not None))) > 1:
+        raise typer.BadParameter("give files, flags, or a command after --, not two of them")
+    if wish.command is None and (wish.cwd is not None or wish.env):
+        raise typer.BadParameter("--cwd and --env are for a command after --; in a file, the request says them")
+    if wish.command is None and not files and not wish.given:
         raise typer.BadParameter("nothing to submit: give files, -, --model and --tasks, or -- COMMAND")
-    documents: list[_Sourced] = _read_files(files, policy) if files else [(None, _of_flags(given, policy))]
-    priorities = []
-    for source, document in documents:
-        with request_flags.refusing(source):
-            priorities.append(request_flags.check(store.settings, document, os.getuid()))
-    _publish(store, documents, priorities, json)
+    return wish.expanded(_read_files(files, wish.policy) if files else [(None, wish.own())])
 
 
-def _level(priority: str | None) -> str | None:
-    from spoolq.names import PRIORITIES
-
-    if priority is not None and priority not in PRIORITIES:
-        raise typer.BadParameter(f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority")
-    return priority
-
-
-def _of_flags(given: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
-    with request_flags.refusing():
-        return request_flags.of_flags(given, policy)
-
-
-def _limit(timeout: str | None) -> float | None:
-    seconds = duration(timeout, "--timeout")
-    if seconds == 0:
-        raise typer.BadParameter(
-            "a time limit is more than 0 s; without the option there is none", param_hint="--timeout"
-        )
-    return seconds
-
-
-def _outcomes(retry_on: str | None) -> list[str] | None:
-    if retry_on is None:
-        return None
-    try:
-        return request_flags.outcomes(retry_on)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--retry-on") from None
-
-
-def _read_files(files: list[str], policy: dict[str, Any]) -> list[_Sourced]:
-    documents: list[_Sourced] = []
+def _read_files(files: list[str], policy: dict[str, Any]) -> list[Sourced]:
+    documents: list[Sourced] = []
     for name in files:
         if name == "-":
             documents.extend(request_flags.of_lines(sys.stdin.buffer.read()))
@@ -134,40 +98,48 @@ def _read_file(name: str) -> dict[str, Any]:
         return parse_object(data, "it")
 
 
-def _publish(store: Store, documents: list[_Sourced], priorities: list[str], json: bool) -> None:
-    from spoolq.submit import publish
-
-    for source, document in documents:
-        with request_flags.refusing(source):
-            request_flags.check_size(document)
-    stems: list[Stem] = []
+def _publish(store: Store, found: list[Checked], once: Once, json: bool) -> None:
+    if once.key is not None and len(found) > 1:
+        raise typer.BadParameter(f"it is for one job, and these are {len(found)}", param_hint="--key")
+    for one in found:
+        with request_flags.refusing(one.source):
+            request_flags.check_size(one.document)
+    placed: list[Placed] = []
     try:
-        for (_, document), level in zip(documents, priorities, strict=True):
-            stems.append(publish(store, document, level))
-    except SpoolUnusable as error:
-        if stems:
-            _print(store, stems, json)  # they are queued, and nobody else would say so
+        for one in found:
+            placed.append(once.put(store, one))
+    except SpoolqError as error:
+        if placed:
+            _print(store, placed, json)  # they are queued, and nobody else would say so
             cause = str(error).replace("Nothing was queued", "The rest was not queued")
-            raise SpoolUnusable(f"cannot submit all, only {len(stems)} of {len(documents)}: {cause}") from None
+            raise SpoolUnusable(f"cannot submit all, only {len(placed)} of {len(found)}: {cause}") from None
         raise
-    _print(store, stems, json)
+    _print(store, placed, json)
 
 
-def _print(store: Store, stems: list[Stem], json: bool) -> None:
+def _print(store: Store, placed: list[Placed], json: bool) -> None:
     from spoolq import render
 
     if not json:
-        for stem in stems:
-            render.line(stem.uuid)
+        for one in placed:
+            render.line(one.uuid)
+        if known := sum(not one.new for one in placed):
+            render.talk("it is there already" if len(placed) == 1 else f"{known} of these were there already")
         return
-    from spoolq.find import count_before
-
-    said = [
-        {
-            "job_id": stem.uuid,
-            "position_in_queue": count_before(store, f"{stem}.json"),
-            "path": str(store.layout.queued(stem)),
-        }
-        for stem in stems
-    ]
+    said = [one.document(store) for one in placed]
     render.emit_json(said[0] if len(said) == 1 else said)
+
+
+def _explain(store: Store, found: list[Checked], json: bool) -> None:
+    from spoolq import render
+    from spoolq.cli.explain import explain, lines
+
+    said = [explain(store, one.document) for one in found]
+    if json:
+        render.emit_json(said[0] if len(said) == 1 else said)
+        return
+    for place, one in enumerate(said):
+        if place:
+            render.line("")
+        for line in lines(one):
+            render.line(line)

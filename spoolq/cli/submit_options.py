@@ -29,3 +29,28 @@ Timeout = Annotated[str | None, typer.Option(metavar="DURATION", help="Limit of 
 Grace = Annotated[str | None, typer.Option(metavar="DURATION", help="From the stop signal to SIGKILL.")]
 MaxAttempts = Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Runs in all.")]
 RetryOn = Annotated[str | None, typer.Option(metavar="A,B", help=_RETRY)]
+Backoff = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="Before the second run; doubled before each further one.")
+]
+IdleTimeout = Annotated[str | None, typer.Option(metavar="DURATION", help="Limit without any output: 30m.")]
+After = Annotated[
+    list[str] | None, typer.Option(metavar="JOB", help="Run once it has completed. Repeatable, or with commas.")
+]
+NotBefore = Annotated[str | None, typer.Option(metavar="TIME", help="Not run before: 2026-12-24T22:00+01:00.")]
+NumGpus = Annotated[int | None, typer.Option(min=0, max=1024, metavar="N", help="GPUs that it needs; 0: none.")]
+MinFreeMemory = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Free memory that each of its GPUs must have: 40GiB.")
+]
+Label = Annotated[list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="To find it by. Repeatable.")]
+Group = Annotated[str | None, typer.Option(metavar="NAME", help="Jobs that belong together.")]
+Unique = Annotated[
+    bool,
+    typer.Option("--unique", help="If an equal request is queued or runs, print its id; queue nothing."),
+]
+Key = Annotated[str | None, typer.Option(metavar="KEY", help="As --unique, for a key of your own.")]
+Sweep = Annotated[
+    list[str] | None,
+    typer.Option("--sweep", metavar="FIELD=A,B", help="A job for each value; repeated: for each combination."),
+]
+SplitTasks = Annotated[bool, typer.Option("--split-tasks", help="A job for each benchmark.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Queue nothing; print what would run, where and when.")]

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from spoolq.cli.options import JobsArgument, JsonOption, SpoolOption, duration, open_store
+from spoolq.cli.options import GroupOption, JsonOption, SomeJobs, SpoolOption, duration, meant, open_store
 from spoolq.errors import EXIT_JOB_FAILED
+from spoolq.transitions import State
 
 
 def command(
-    jobs: JobsArgument,
+    jobs: SomeJobs = None,
+    group: GroupOption = None,
     any_one: Annotated[bool, typer.Option("--any/--all", help="Until one has ended, or all (the default).")] = False,
     timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Give up after this long (exit 75).")] = None,
     spool: SpoolOption = None,
@@ -20,13 +22,17 @@ def command(
     """Wait until jobs have ended: exit 0 when they completed, else 1.
 
     Example: spoolq wait --timeout 8h last
+
+    Example: spoolq wait --group night
     """
     from spoolq import render
     from spoolq.waiting import wait
 
-    records = wait(open_store(spool), jobs, timeout=duration(timeout, "--timeout"), any_one=any_one)
+    store = open_store(spool)
+    named = meant(store, jobs, group, State)
+    records = wait(store, named, timeout=duration(timeout, "--timeout"), any_one=any_one)
     if json:
-        render.emit_json(records[0] if len(jobs) == 1 else records)
+        render.emit_json(records[0] if jobs and len(named) == 1 else records)
     else:
         for record in records:
             render.line(f"{record['job_id']} {record['status']}")

@@ -16,12 +16,13 @@ from typing import Any
 from spoolq import requests
 from spoolq.documents import MAX_DEPTH, is_deeper
 from spoolq.errors import NotAllowed, RequestInvalid, SpoolqError
-from spoolq.jobs import Entry, describe, parse_entry
+from spoolq.jobs import Entry, describe
+from spoolq.keyed import find_id, uuid_of
 from spoolq.names import Stem
+from spoolq.parents import require
 from spoolq.requests import Job
 from spoolq.server.face import Face
 from spoolq.submit import publish
-from spoolq.transitions import State
 
 
 def check(face: Face, document: Mapping[str, Any]) -> Job:
@@ -36,6 +37,7 @@ def check(face: Face, document: Mapping[str, Any]) -> Job:
             "`recipes` under [server]",
             "recipe",
         )
+    require(face.store, job.envelope.after)
     if not job.is_workers:  # a remote worker's request names nothing on this host
         _check_paths(face, job.request)
     return job
@@ -80,7 +82,7 @@ def _put(face: Face, document: Mapping[str, Any], job: Job, key: str | None) -> 
     uuid = uuid_of(key)
     with face.store.locked():
         # CRASH: killed before the rename inside `publish`, there is no job of that id, and the next try makes it.
-        known = _known(face, uuid)
+        known = find_id(face.store, uuid)
         if known is None:
             return publish(face.store, document, job.envelope.priority, uuid=uuid), True
     _check_same(face, known, job, key)
@@ -92,24 +94,6 @@ def _withdraw(face: Face, stems: Sequence[Stem]) -> None:
     for stem in stems:
         with contextlib.suppress(OSError):  # a disk that refuses this too: the log says of what it failed
             face.store.disk.unlink(face.store.layout.queued(stem))
-
-
-def uuid_of(key: str) -> str:
-    """The id of the job that *key* stands for: 122 bits of its SHA-256, in the form of a UUID4 (RFC 9562, 5.4)."""
-    bits = bytearray(hashlib.sha256(key.encode()).digest()[:16])
-    bits[6] = bits[6] & 0x0F | 0x40
-    bits[8] = bits[8] & 0x3F | 0x80
-    text = bits.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def _known(face: Face, uuid: str) -> Entry | None:
-    for _ in range(2):  # RACE: a requeue goes against the order of our listings
-        for state in State:
-            for name in face.store.names(state):
-                if uuid in name and (entry := parse_entry(state, name)):
-                    return entry
-    return None
 
 
 def _check_same(face: Face, known: Entry, job: Job, key: str) -> None:
