@@ -12,6 +12,8 @@ import pytest
 MORE = "SPOOLQ_HARNESS_PYTHON"
 REQUIRED = "SPOOLQ_REQUIRE_HARNESS"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+#: One thread: on a machine that is busy, those of torch wait for each other a hundred times longer than they work.
+ON_CPU = {**OFFLINE, "OMP_NUM_THREADS": "1"}
 TASKS = Path(__file__).parents[2] / "spoolq" / "demo" / "tasks"
 SCRIPTS = Path(__file__).with_name("scripts")
 

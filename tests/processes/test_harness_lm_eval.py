@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.processes.conftest import Queue, wait_for
-from tests.processes.harnesses import OFFLINE, TASKS, python_with, small_model
+from tests.processes.harnesses import OFFLINE, ON_CPU, TASKS, python_with, small_model
 
-pytestmark = [pytest.mark.harness, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.harness, pytest.mark.timeout(400)]
 HF = {"extra": "torch 'lm-eval[hf]'"}
 #: Requests of the task with four choices to each of its questions, and how many of them are there twice.
 ALL, TWICE = 160, 4
@@ -58,7 +58,7 @@ def test_a_task_that_is_not_there_fails_with_what_the_harness_says(queue: Queue)
 def test_a_model_on_the_cpu_is_evaluated(queue: Queue, tmp_path: Path):
     queue.interpreter = python_with("lm_eval", "torch", "transformers", **HF)
     model = small_model(queue.interpreter, tmp_path / "model", 2, 32)
-    queue.start(env=OFFLINE)
+    queue.start(env=ON_CPU)
     # Given both kinds of task, When they have run
     said = request(model, tasks=["spoolq_choice", "spoolq_answer"], batch_size=8)
     ended = queue.ended(queue.spool.submit(said, recipe="lm-eval").job_id, timeout=200)
@@ -73,8 +73,8 @@ def test_a_model_on_the_cpu_is_evaluated(queue: Queue, tmp_path: Path):
 def test_an_attempt_after_a_kill_asks_only_for_the_rest(queue: Queue, tmp_path: Path):
     queue.interpreter = python_with("lm_eval", "torch", "transformers", **HF)
     # Given a model that takes its time, and a job that is tried again after a kill
-    model = small_model(queue.interpreter, tmp_path / "model", 24, 256)
-    queue.start(env={**OFFLINE, "TQDM_MININTERVAL": "0.05"})
+    model = small_model(queue.interpreter, tmp_path / "model", 16, 128)
+    queue.start(env={**ON_CPU, "TQDM_MININTERVAL": "0.05"})
     policy = {"recipe": "lm-eval", "retry_on": ["signal"], "max_attempts": 2}
     job = queue.spool.submit(request(model), **policy).job_id
     run = queue.spool.log(job).parent
@@ -95,7 +95,7 @@ def test_an_attempt_after_a_kill_asks_only_for_the_rest(queue: Queue, tmp_path: 
     assert done == rest and ALL - kept - TWICE <= rest <= ALL - kept
     assert answered(run) == ALL - TWICE
     # And its scores are those of a job that ran in one go, which kept nothing and was given nothing
-    whole = queue.ended(queue.spool.submit(request(model, resume=False), recipe="lm-eval").job_id, timeout=120)
+    whole = queue.ended(queue.spool.submit(request(model, resume=False), recipe="lm-eval").job_id, timeout=200)
     assert work(queue.path / whole.log) == (ALL, ALL)
     assert whole.metrics == ended.metrics
     assert not (queue.path / whole.run_dir / "cache").exists()
