@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import depth, drain, http, latency, limits, one_shot, report, resident, submit
+from benchmarks import depth, drain, http, latency, limits, one_shot, report, resident, results, submit
 from benchmarks.bed import Bed
 from benchmarks.peers import Peer
 from benchmarks.peers.huey_sqlite import HueySqlite
@@ -26,7 +26,19 @@ from benchmarks.peers.task_spooler import TaskSpooler
 from spoolq.mounts import file_system
 
 _OTHERS: tuple[Callable[[Bed], Peer], ...] = (TaskSpooler, Nq, HueySqlite, RqRedis)
-FIGURES = ("limits", "latency", "drain", "drain-depth", "submit", "one-shot", "looks", "urgent", "resident", "http")
+FIGURES = (
+    "limits",
+    "latency",
+    "drain",
+    "drain-depth",
+    "submit",
+    "one-shot",
+    "looks",
+    "urgent",
+    "resident",
+    "results",
+    "http",
+)
 
 
 def figures(
@@ -44,6 +56,7 @@ def figures(
         "looks": lambda: depth.measure_looks(bed),
         "urgent": lambda: depth.measure_urgent(bed),
         "resident": lambda: resident.measure(bed),
+        "results": lambda: results.measure(bed),
         "http": lambda: http.measure(bed, peer_python),
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, samples, spools
+from benchmarks import report, results, samples, spools
 from benchmarks.__main__ import parser
 from benchmarks.bed import Bed
 from benchmarks.clockwork import Clockwork
@@ -166,3 +166,13 @@ def test_the_routes_over_http_are_measured_with_no_peer(tmp_path):
     (figure,) = json.loads(out.read_text())["figures"]
     assert len(figure["samples"]["POST /evaluate, ours, ms"]) == 2 * 300
     assert [path.name for path in tmp_path.iterdir()] == ["all.json"]
+
+
+def test_results_are_measured_with_and_without_an_index(bed):
+    # Given a bed, When the table of scores is measured, small
+    figure = results.measure(bed)
+    # Then there are the first call and a later one, beside every record read, in the same rounds
+    assert [line.what for line in figure.lines] == ["first call", "later call"]
+    assert {len(values) for values in figure.samples.values()} == {2}
+    names = ("first call", "later call", "every record read", "start only")
+    assert set(figure.samples) == {f"{name}, ms" for name in names}
