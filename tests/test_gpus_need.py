@@ -35,6 +35,10 @@ LM = {"model": "hf", "tasks": ["t"]}
         # what is malformed is the recipe's to refuse
         ({"request": LM, "num_gpus": True, "min_free_memory": "much"}, Need()),
         ({"request": LM, "num_gpus": -1}, Need()),
+        ({"request": LM, "num_gpus": [1], "recipe": ["lm-eval"], "min_free_memory": {}}, Need()),
+        ({"request": {**LM, "num_gpus": {}, "device": 7}, "recipe": "lmms-eval"}, Need()),
+        ({"request": 7, "num_gpus": 2}, Need()),
+        ({}, Need()),
     ],
 )
 def test_a_need(document, need):

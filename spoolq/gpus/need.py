@@ -60,7 +60,9 @@ def _recipe(envelope: Mapping[str, Any], request: Mapping[str, Any], settings: S
     if envelope.get("resource_type") is not None or "command" in request:
         return None
     name = envelope.get("recipe") or (settings.default_recipe if "model" in request and "tasks" in request else None)
-    return None if name in settings.recipes else name  # the operator's own, whatever it is called
+    if not isinstance(name, str) or name in settings.recipes:  # the operator's own, whatever it is called
+        return None
+    return name
 
 
 def _whole(value: Any) -> int | None:

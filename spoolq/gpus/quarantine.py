@@ -76,10 +76,16 @@ def among(found: Iterable[Quarantine], gpu: Gpu) -> Quarantine | None:
     return next((quarantine for quarantine in found if quarantine.key in (gpu.key, _safe(gpu.key))), None)
 
 
-def lift(quarantine: Quarantine) -> None:
-    """Remove it. In a directory that is common to all, another user's stays; it is over whenever its memory is."""
-    with contextlib.suppress(OSError):
+def lift(quarantine: Quarantine) -> bool:
+    """Remove it; False when it is still there, or was gone.
+
+    In a directory that is common to all, another user's stays: that one is over whenever its memory is back.
+    """
+    try:
         quarantine.path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _read(path: Path) -> Quarantine:

@@ -102,8 +102,8 @@ class Watched:
             if quarantine is None:
                 continue
             if quarantine.is_over(gpu):
-                lift(quarantine)
-                self.say(f"{gpu.title} is out of quarantine: its memory is back")
+                if lift(quarantine):
+                    self.say(f"{gpu.title} is out of quarantine: its memory is back")
             else:
                 kept.append(quarantine)
         return kept

@@ -113,6 +113,21 @@ def test_a_slot_for_each_gpu(queue, shelf):
     assert "(slots gpu0, gpu3;" in queue.said()
 
 
+def test_a_job_runs_in_the_slot_that_has_enough(queue, shelf):
+    # Given two slots of different sizes, and jobs that only one of them can run, and one that both can
+    shelf.set(card(0), card(1), card(2))
+    show = {"command": ["sh", "-c", 'echo "$SPOOLQ_SLOT $CUDA_VISIBLE_DEVICES"']}
+    store = Store(queue.path)
+    jobs = [publish(store, {"request": show, "num_gpus": 2}).uuid for _ in range(3)]
+    jobs.append(publish(store, {"request": show, "num_gpus": 1}).uuid)
+    # When the queue is worked on
+    queue.run("--drain", "--slots", "small=0", "--slots", "big=1,2").wait(60)
+    # Then those ran there, and none was refused by the other; an attempt that was given back is none
+    assert {saw(queue, job) for job in jobs[:3]} == {"big 1,2"}
+    assert saw(queue, jobs[3]) in ("small 0", "big 1")
+    assert [queue.spool.get(job).attempt for job in jobs] == [1] * 4
+
+
 @pytest.mark.parametrize("cards", [(), (card(0),)])
 def test_what_no_slot_can_ever_give_is_refused_at_once(queue, shelf, cards):
     # Given fewer GPUs than a job asks for, on a spool of one host
@@ -143,6 +158,7 @@ def test_a_runner_that_is_killed_leaves_the_gpus_with_its_job(queue, shelf):
     job = queue.python("import time; time.sleep(1.5)")
     queue.start()
     facts = queue.started(job)
+    assert queue.spool.get(job).gpus == ["GPU-00000000"]
     psutil.Process(facts["runner"]).send_signal(signal.SIGKILL)
     # When the next runner has adopted it, Then the record still says which GPU it had
     ended = queue.ended(job)
