@@ -292,6 +292,36 @@ def test_two_watchers_tell_once(queue, told):
     assert sorted(row["argv"][0] for row in told.rows()) == sorted(jobs)
 
 
+#: A command run as if on another host: in a UTS namespace of its own, with another name.
+ELSEWHERE = ("unshare", "--uts", "sh", "-c", 'hostname host-b && exec "$@"', "sh")
+
+
+def test_watchers_on_two_hosts_tell_once(queue, told, tmp_path):
+    # Given watchers of one spool on hosts of two names, neither of which can see the other's slots
+    try:
+        subprocess.run([*ELSEWHERE, "true"], check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root and unshare")
+    queue.settings(f'[notify.all]\non = ["finished", "idle"]\ncommand = {told.command("{event}", "{job_id}")}\n')
+    queue.start()
+    queue.run("--slots", "b", prefix=ELSEWHERE, env={"SPOOLQ_LOCK_DIR": str(tmp_path / "locks-b")})
+    wait_for(lambda: "slots b" in queue.said(), what="the second watcher")
+    # When jobs end on both
+    jobs = [queue.python("import time; time.sleep(0.3)") for _ in range(8)]
+    hosts = {str(queue.ended(job).worker).rpartition(".")[0] for job in jobs}
+    assert "host-b" in hosts and len(hosts) == 2
+    # Then each is told once, whoever does it
+    wait_for(lambda: all(notified(queue, job) for job in jobs), what=f"their lines; {queue.said()}")
+    for process in queue.processes:
+        process.send_signal(signal.SIGTERM)
+    for process in queue.processes:
+        process.wait(60)
+    ends = [row["argv"][1] for row in told.rows() if row["argv"][0] == "finished"]
+    assert sorted(ends) == sorted(jobs)
+    idle = [row["argv"][1] for row in told.rows() if row["argv"][0] == "idle"]
+    assert len(idle) == len(set(idle)) >= 1, idle
+
+
 def test_old_ends_are_not_told_after_a_first_start(queue, told):
     # Given a job that ended before there were hooks, longer ago than max_age
     old = queue.python("print('old')")

@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from spoolq import history
+from spoolq.store import Store
+from tests.spooltest.jobs import ended, submitted
 from tests.verbs.conftest import submit
 from tests.verbs.program import spoolq
 
@@ -41,6 +44,14 @@ def test_a_trial_tells_of_a_job_that_there_is(hooks):
     ran = spoolq("notify", "test", "mail", job)
     assert ran.out.startswith(f"mail: ok: ['{job}', 'a test of the hook mail: failed: ")
     assert "notified" not in spoolq("show", job).out
+
+
+def test_show_tells_what_came_of_a_notice(hooks):
+    # Given an ended job of which a hook was told in vain, When it is shown, Then its history says so
+    opened = Store(hooks)
+    entry = ended(opened, submitted(opened), "exit")
+    history.record(opened, entry.stem.key, "notified", hook="mail", told="failed", ok=False, error="no such mailbox")
+    assert "notified  hook=mail told=failed ok=False error=no such mailbox" in spoolq("show", entry.stem.uuid).out
 
 
 def test_a_trial_in_an_empty_spool_tells_of_a_made_up_job(hooks):
