@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 
 from spoolq.store import Store
 from spoolq.submit import publish
-from tests.spooltest.gpus import Shelf, card
+from tests.spooltest.gpus import Shelf, Smi, built_library, card
 
 from .conftest import wait_for
 
@@ -179,3 +180,50 @@ def test_a_file_that_cannot_be_read_stops_a_start_with_a_reason(queue, shelf):
     wait_for(lambda: "waiting for the GPUs to be seen: " in (why(queue, job) or ""), 20, "the reason")
     shelf.set(card(0))
     assert queue.ended(job, 60).outcome == "succeeded"
+
+
+@pytest.fixture
+def driver(tmp_path, monkeypatch):
+    """A driver's library of ours, asked by nvidia-ml-py; says what it is told."""
+    pytest.importorskip("pynvml", reason="nvidia-ml-py, the extra `gpu`, is not installed")
+    folder = tmp_path / "driver"
+    folder.mkdir()
+    state = folder / "gpus.txt"
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(built_library(folder)))
+    monkeypatch.setenv("PRETEND_GPUS", str(state))
+    return lambda text: (state.with_suffix(".new").write_text(text), state.with_suffix(".new").replace(state))
+
+
+def test_a_driver_that_hangs_does_not_hang_the_runner(queue, driver):
+    # Given a runner on two GPUs that NVIDIA's own bindings tell of, one of them lost
+    driver("gpu error=15\ngpu uuid=GPU-b total=81920 used=100\n")
+    queue.settings('poll = "200ms"\n[gpus]\nprobe_timeout = "4s"\n')
+    first = queue.command(*SHOW)
+    runner = queue.start()
+    assert (queue.ended(first).gpus, saw(queue, first)) == (["GPU-b"], "PCI_BUS_ID 1")
+    assert "GPU 0 cannot be used: GPU is lost" in queue.said()
+    # When the driver hangs
+    driver("init hang=1\n")
+    waits, other = queue.command(*SHOW), asking(queue, num_gpus=0)
+    # Then a job that wants a GPU waits and says why, and one that wants none runs
+    assert queue.ended(other, 60).outcome == "succeeded"
+    wait_for(lambda: "did not answer within 4 s" in (why(queue, waits) or ""), 30, "the reason")
+    # And when it answers again, the job runs; a signal is heard as ever
+    driver("gpu error=15\ngpu uuid=GPU-b total=81920 used=100\n")
+    assert queue.ended(waits, 60).gpus == ["GPU-b"]
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(30) == 0
+
+
+def test_nvidia_smi_is_enough(queue, tmp_path, monkeypatch):
+    # Given a host with the program and without the bindings' library
+    folder = tmp_path / "smi"
+    folder.mkdir()
+    Smi(folder).say("0, GPU-s, 81920, 80000, 0, NVIDIA H100\n")
+    monkeypatch.setenv("PRETEND_SMI", str(folder))
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    queue.settings('[gpus]\nprovider = "smi"\n')
+    # When a job has run, Then it had that GPU
+    job = queue.command(*SHOW)
+    queue.run("--drain").wait(60)
+    assert (queue.spool.get(job).gpus, saw(queue, job)) == (["GPU-s"], "PCI_BUS_ID 0")
