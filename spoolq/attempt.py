@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from spoolq import control, environment, history, memory, parents, process, trust
+from spoolq import control, environment, history, memory, parents, preload, process, trust
 from spoolq.admit import invalid_record
 from spoolq.claims import Claimed, reclaim, requeue, stands
 from spoolq.documents import MAX_DEPTH, parse_object
@@ -149,6 +149,8 @@ def order(store: Store, attempt: Attempt, devices: str | None) -> Order:
         heartbeat=store.settings.heartbeat,
         heartbeat_timeout=store.settings.heartbeat_timeout,
         claimed=attempt.claimed,
+        idle_timeout=job.envelope.idle_timeout,
+        warm=preload.warmth(store.settings.warm, job.recipe.name, plan, env, unset, running),
     )
 
 

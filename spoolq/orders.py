@@ -32,6 +32,10 @@ class Order:
     heartbeat_timeout: float
     #: When the claim was asked for, on the monotonic clock of this host.
     claimed: float
+    #: Stop it when it has printed nothing for so long.
+    idle_timeout: float | None = None
+    #: How it may be forked from a warm parent, as `warm.Warmth` has it; None: it is started as a program.
+    warm: dict[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         """The order as it is sent."""
@@ -40,7 +44,11 @@ class Order:
 
 @dataclass(slots=True)
 class End:
-    """How an evaluation ended; `stopped` says why: ``timeout``, ``cancel``, ``requeue``, ``signal``, ``fenced``."""
+    """How an evaluation ended; `stopped`: by ``timeout``, ``idle``, ``cancel``, ``requeue``, ``signal`` or ``fenced``.
+
+    *launch* is ``exec`` or ``fork``, *warm_hit* whether a warm parent was there (None: none could be), *setup_seconds*
+    what the start itself took.
+    """
 
     nonce: str
     started_at: str
@@ -51,6 +59,9 @@ class End:
     could_not_start: str | None = None
     peak_memory_mib: float | None = None
     leftovers: int = 0
+    launch: str | None = None
+    warm_hit: bool | None = None
+    setup_seconds: float | None = None
 
     def document(self) -> dict[str, Any]:
         """The end as it is sent and written down."""

@@ -44,7 +44,8 @@ def judge(layout: Layout, disk: Disk, job: Job, run: RunDir, end: End, since: fl
     *since* is when it began by the file server's clock; *cancelled* whether a cancel request stands. Judging twice
     gives the same: CRASH: a kill between publishing and finishing leaves ``output/``, which the adopter reads.
     """
-    facts = {"exit_code": end.exit_code, "signal": end.signal, "peak_memory_mib": end.peak_memory_mib}
+    facts: dict[str, Any] = {"exit_code": end.exit_code, "signal": end.signal, "peak_memory_mib": end.peak_memory_mib}
+    facts |= {"launch": end.launch, "warm_hit": end.warm_hit, "setup_seconds": end.setup_seconds}
     failed = _failure(job, end, cancelled)
     if failed is not None:
         state, outcome, error = failed
@@ -68,6 +69,9 @@ def _failure(job: Job, end: End, cancelled: bool) -> tuple[State, str, str] | No
     if end.stopped == "timeout":
         limit = format_duration(job.timeout or 0)
         return State.FAILED, "timed_out", f"Evaluation was stopped at its time limit of {limit}"
+    if end.stopped == "idle":
+        limit = format_duration(job.envelope.idle_timeout or 0)
+        return State.FAILED, "idle", f"Evaluation was stopped after {limit} without output"
     if end.stopped == "idle":
         limit = format_duration(job.envelope.idle_timeout or 0)
         return State.FAILED, "idle", f"Evaluation was stopped: it had printed nothing for {limit}"

@@ -73,25 +73,47 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def children(spare: Iterable[int] = ()) -> list[int]:
-    """All descendants of this process but *spare*, whatever session they are in. The caller must be a subreaper."""
+    """All descendants of this process, whatever session they are in, but *spare* and what came of those.
+
+    The caller must be a subreaper.
+    """
     spared = set(spare)
-    if spared.issuperset(_own_children()):
+    if spared.issuperset(_children_of(os.getpid())):
         return []
     import psutil
 
-    return [child.pid for child in psutil.Process().children(recursive=True) if child.pid not in spared]
+    found = []
+    for child in psutil.Process().children():
+        if child.pid not in spared:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child.pid, *(below.pid for below in child.children(recursive=True))]
+    return found
 
 
-def _own_children() -> list[int]:
-    """The children of this process, which must be single-threaded, dead ones too until they are reaped.
+def descendants(pid: int) -> list[int]:
+    """All that has come of *pid*, a single-threaded process, and still lives."""
+    if not _children_of(pid):
+        return []
+    import psutil
+
+    try:
+        return [below.pid for below in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _children_of(pid: int) -> list[int]:
+    """The children of *pid*, which must be single-threaded, dead ones too until they are reaped.
 
     A subreaper's list is never empty while anything of an ended evaluation lives, and shrinks only by its own wait(2),
     so one read of it is true (proc(5), ``task/TID/children``). A kernel without that file makes psutil look.
     """
     try:
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
     except FileNotFoundError:
         return [-1]
+    except ProcessLookupError:  # it has just died
+        return []
 
 
 def marked(mark: str, session: int | None, session_start: int | None) -> list[int]:

@@ -20,6 +20,7 @@ from spoolq import control, history
 from spoolq.attempt import Attempt, accept, conclude, end_from, open_attempt, order, owner, reject
 from spoolq.claims import Claimed, back
 from spoolq.errors import ClaimLost, RequestInvalid, SpoolqError
+from spoolq.follow import Following
 from spoolq.gates import of
 from spoolq.gpus.lease import Lease
 from spoolq.lock import holder, lock_directory, try_lock
@@ -210,7 +211,8 @@ class Runner:
         try:
             self.link.send(do="start", order=ordered.document())
             self.say(f"started {attempt.short} {job.recipe.name} (attempt {attempt.number})")
-            end = self._follow(attempt)
+            following = Following(self.store, attempt, ordered, self.link, self.say)
+            end = following.end(lambda: self._wait(self.store.poll if self.watcher else 1.0), lambda: self.stops)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._replace_shim()
             return
@@ -251,40 +253,6 @@ class Runner:
         self.upcoming.clear()
         self._wait(1.0)
         return None
-
-    def _follow(self, attempt: Attempt) -> dict[str, Any]:
-        """Wait for the end of the evaluation; pass on a cancel, or a stop that was asked for twice."""
-        assert self.link is not None
-        asked = stuck = None
-        while True:
-            for message in self._wait(self.store.poll if self.watcher else 1.0):
-                if message["event"] == "started":
-                    self._write_started(attempt, message)
-                elif message["event"] == "stuck":
-                    if message["error"] != stuck:  # it is said each second
-                        stuck = message["error"]
-                        self.say(f"cannot write the end of {attempt.short}: {stuck}. Trying again.")
-                else:
-                    return message
-            why = self._why_stop(attempt)
-            if why and asked is None:
-                asked = why
-                self.link.send(do="stop", nonce=attempt.running.claim.nonce, why=why)
-
-    def _why_stop(self, attempt: Attempt) -> str | None:
-        try:
-            if control.read(self.store).cancels(attempt.running.stem.key, attempt.job.submitted_by):
-                return "cancel"
-        except OSError as error:
-            self.say(f"cannot read {self.store.layout.control}: {error.strerror}. Trying again.")
-        return "requeue" if self.stops > 1 else None
-
-    def _write_started(self, attempt: Attempt, message: dict[str, Any]) -> None:
-        facts = {"pid": message["pid"], "start_time": message["start_time"]}
-        try:
-            history.record(self.store, attempt.running.stem.key, "started", nonce=attempt.origin, **facts)
-        except OSError as error:
-            self.say(f"cannot write the history of {attempt.short}: {error.strerror}. It runs on.")
 
     def _replace_shim(self) -> None:
         """The shim was killed: its evaluation died with it; end what is left, take the job back, fork another."""

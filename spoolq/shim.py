@@ -9,7 +9,6 @@ It is single-threaded, since it forks. When its socket closes it sees the evalua
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import json
 import os
@@ -21,16 +20,16 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from spoolq import process
-from spoolq.beat import FENCED, Beater
-from spoolq.files import Disk
+from spoolq.beat import FENCED, QUIET, Beater
+from spoolq.ends import write_end
+from spoolq.launch import Launcher
 from spoolq.orders import End, Order
-from spoolq.spawn import Program, Ready, TooLate, like_a_login_shell
-
-_RETRY_S = 1.0
+from spoolq.spawn import TooLate, like_a_login_shell
 
 
 @dataclass(slots=True)
@@ -44,6 +43,11 @@ class _Evaluation:
     beat_from: float = 0.0
     kill_at: float | None = None
     beaters: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> str | None:
+        """That of the warm parent that it came from, or could have come from."""
+        return self.order.warm["key"] if self.order.warm is not None else None
 
 
 class _Shim:
@@ -59,7 +63,7 @@ class _Shim:
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, self._on_term)
-        self.ready: Ready | None = Ready()
+        self.launcher = Launcher(_tell)
 
     def _on_term(self, _number: int, _frame: object) -> None:
         self.told_to_stop = True
@@ -73,8 +77,9 @@ class _Shim:
             if self.now is not None:
                 self._limits(self.now)
             self._reap()
-            if self.ready is None and self.now is None:
-                self.ready = Ready()
+            self.launcher.turn(self.now.key if self.now is not None else None)
+            if self.now is None:
+                self.launcher.get_ready()
         os._exit(0)
 
     def _wait(self) -> None:
@@ -84,24 +89,27 @@ class _Shim:
             poll.register(self.sock, select.POLLIN)
         if self.now is not None and self.now.beater is not None:
             poll.register(self.now.beater.reader, select.POLLIN)
+        if self.launcher.warm is not None:
+            poll.register(self.launcher.warm.sock, select.POLLIN)
         ready = dict(poll.poll(self._patience()))
         if self.woken in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.woken, 4096)
+        self.launcher.hear()
         if self.sock is not None and self.sock.fileno() in ready:
             self._listen(self.sock)
 
     def _patience(self) -> float | None:
         """Milliseconds until something is due; None while idle."""
-        if self.now is None:
-            return None
-        order, now = self.now.order, time.monotonic()
-        due = [self.now.beat_from if self.now.beater is None else self._fence_at(self.now)]
-        if self.now.kill_at is not None:
-            due.append(self.now.kill_at)
-        elif order.timeout is not None:
-            due.append(self.now.began + order.timeout)
-        return max(0.0, min(due) - now) * 1000 + 1
+        due = [self.launcher.due(self.now.key if self.now is not None else None)]
+        if self.now is not None:
+            due.append(self.now.beat_from if self.now.beater is None else self._fence_at(self.now))
+            if self.now.kill_at is not None:
+                due.append(self.now.kill_at)
+            elif self.now.order.timeout is not None:
+                due.append(self.now.began + self.now.order.timeout)
+        soonest = min(due)
+        return None if soonest == float("inf") else max(0.0, soonest - time.monotonic()) * 1000 + 1
 
     def _listen(self, sock: socket.socket) -> None:
         try:
@@ -118,12 +126,15 @@ class _Shim:
             if message["do"] == "start":
                 self._start(Order(**message["order"]))
             elif self.now is not None and message["nonce"] == self.now.order.nonce:
-                self._stop(message["why"])
+                if message["do"] == "warm":
+                    self.launcher.prepare(self.now.order)
+                else:
+                    self._stop(message["why"])
 
     def _start(self, order: Order) -> None:
         end = End(order.nonce, started_at=_utc_now())
         try:
-            pid = self._launch(order)
+            pid = self.launcher.start(order, end)
         except TooLate:
             end.stopped = "fenced"
             self._finish(order, end, None)
@@ -132,18 +143,9 @@ class _Shim:
             self._finish(order, end, None)
         else:
             # The heart counts from the claim, as others do: the start may have hung in a dead file system.
-            beat_from = order.claimed + order.heartbeat
+            beat_from = order.claimed + order.heartbeat if order.idle_timeout is None else time.monotonic()
             self.now = _Evaluation(order, end, pid, time.monotonic(), last_beat=order.claimed, beat_from=beat_from)
             self._say(event="started", nonce=order.nonce, pid=pid, start_time=process.start_time(pid))
-
-    def _launch(self, order: Order) -> int:
-        program = Program(order.argv, order.cwd, order.log, order.env, order.unset)
-        deadline = order.claimed + order.heartbeat_timeout / 2
-        ready, self.ready = self.ready or Ready(), None
-        try:
-            return ready.start(program, deadline)
-        except BrokenPipeError:  # it was killed while it waited
-            return Ready().start(program, deadline)
 
     def _say(self, **message: Any) -> None:
         if self.sock is not None:
@@ -158,7 +160,7 @@ class _Shim:
         if now.beater is not None:  # RACE: if we were stopped for a while, beats lie unread
             self._hear(now, now.beater)
         if now.beater is None and clock >= now.beat_from:
-            now.beater = Beater(Path(order.running), Path(order.beat), order.heartbeat)
+            now.beater = Beater(Path(order.running), Path(order.beat), order.heartbeat, order.log, order.idle_timeout)
             now.beaters.append(now.beater.pid)
         if clock >= self._fence_at(now):
             self._fence(now)
@@ -176,8 +178,10 @@ class _Shim:
             return
         if FENCED in said:
             self._fence(now)
-        elif said:
-            now.last_beat = said[-1]
+            return
+        if QUIET in said:
+            self._stop("idle")
+        now.last_beat = max([now.last_beat, *said])
 
     def _fence(self, now: _Evaluation) -> None:
         """Stop at once, write nothing: the claim is gone, or others must soon believe that we are."""
@@ -220,10 +224,9 @@ class _Shim:
 
     def _note(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
         now = self.now
-        if self.ready is not None and pid == self.ready.pid:
-            self.ready.close()
-            self.ready = None
-        elif now is not None and now.beater is not None and pid == now.beater.pid:
+        if self.launcher.note(pid):
+            return
+        if now is not None and now.beater is not None and pid == now.beater.pid:
             now.beater.alive = False
         elif now is not None and pid == now.pid:
             code = os.waitstatus_to_exitcode(status)
@@ -232,43 +235,25 @@ class _Shim:
 
     def _spared(self) -> list[int]:
         """Our own children, which are none of the evaluation's."""
-        beaters = self.now.beaters if self.now else []
-        return [*beaters, self.ready.pid] if self.ready else beaters
+        return [*(self.now.beaters if self.now else []), *self.launcher.own]
 
     def _finish(self, order: Order, end: End, beater: Beater | None) -> None:
         end.ended_at = _utc_now()
+        self.launcher.used()
         if end.stopped != "fenced":
-            beater = self._write_end(order, end, beater)
+            stuck = partial(self._say, event="stuck", nonce=order.nonce)
+            beater = write_end(
+                order, end, beater, durable=lambda: self.sock is None, stuck=lambda error: stuck(error=error)
+            )
         if beater is not None:  # only now: until the end is on disk nobody may take us for dead
             beater.stop()
         self._say(event="ended", **end.document())
 
-    def _write_end(self, order: Order, end: End, beater: Beater | None) -> Beater | None:
-        """Put the end on disk, however long the disk refuses: without it the evaluation would be run again.
 
-        Meanwhile the heart goes on beating; returns the heartbeat process, if there is one.
-        """
-        path = Path(order.end)
-        while True:
-            disk = Disk(durable=self.sock is None)
-            temporary = path.with_name(f".{path.name}.tmp")
-            try:
-                disk.write_new(temporary, json.dumps(end.document()).encode())
-                disk.rename(temporary, path)
-                return beater
-            except FileExistsError:  # of an earlier try
-                with contextlib.suppress(OSError):
-                    temporary.unlink()
-                    continue
-            except OSError as error:
-                if error.errno == errno.ENOENT and not path.parent.parent.exists():
-                    return beater  # the whole spool is gone; there is nothing left to protect
-                if error.errno == errno.ENOENT:
-                    with contextlib.suppress(OSError):
-                        path.parent.mkdir()
-                self._say(event="stuck", nonce=order.nonce, error=f"{error.strerror}: {path}")
-            beater = beater or Beater(Path(order.running), Path(order.beat), order.heartbeat)
-            select.select([], [], [], _RETRY_S)
+def _tell(text: str) -> None:
+    """One line for the operator; a closed terminal is no reason to stop."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"spoolq: {text}\n".encode("utf-8", "replace"))
 
 
 def _utc_now() -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spoolq.errors import NoResults, RequestInvalid
 from spoolq.models import field_error
-from spoolq.recipes import Findings, Place, Plan, launcher
+from spoolq.recipes import Findings, Place, Plan, imports, launcher
 from spoolq.recipes.answers import answers
 from spoolq.recipes.metrics import fresh_files, metrics_in, newest_file, read_document
 from spoolq.recipes.progress import newest
@@ -103,7 +103,14 @@ class LmEvalRecipe:
         env = launcher.defaults(
             self._settings, PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false", TQDM_MININTERVAL="1"
         )
-        return Plan(argv=argv, cwd=place.run, env=env, scrub=launcher.LAUNCHER_VARIABLES)
+        return Plan(
+            argv=argv,
+            cwd=place.run,
+            env=env,
+            scrub=launcher.LAUNCHER_VARIABLES,
+            preload=imports.of_lm_eval(request),
+            entry="spoolq.recipes.lm_eval_entry:main",
+        )
 
     def collect(self, request: Mapping[str, Any], output: Path, since: float) -> Findings:  # noqa: ARG002
         """The newest fresh results file with its samples, ``{FOLDER: {"results": Path, "samples": [Path, …]}}``.

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spoolq.errors import NoResults, RequestInvalid
 from spoolq.models import field_error
-from spoolq.recipes import Findings, Place, Plan, launcher
+from spoolq.recipes import Findings, Place, Plan, imports, launcher
 from spoolq.recipes.metrics import Metrics, fresh_files, metrics_in, read_document
 from spoolq.recipes.progress import newest
 from spoolq.settings import Settings
@@ -96,7 +96,13 @@ class LmmsEvalRecipe:
         if request.get("gen_kwargs"):
             argv += ["--gen_kwargs", request["gen_kwargs"]]
         argv += [f"--{flag}" for flag in ("log_samples", "predict_only") if request.get(flag)]
-        return Plan(argv=argv, cwd=place.run, env={"PYTHONUNBUFFERED": "1"}, scrub=launcher.LAUNCHER_VARIABLES)
+        return Plan(
+            argv=argv,
+            cwd=place.run,
+            env={"PYTHONUNBUFFERED": "1"},
+            scrub=launcher.LAUNCHER_VARIABLES,
+            preload=imports.of_lmms_eval(request),
+        )
 
     def _resolve(self, wanted: str) -> Path:
         """Where `output_dir` leads, links followed; raises RequestInvalid unless the operator allowed that place."""
