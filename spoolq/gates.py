@@ -62,7 +62,7 @@ class Gates:
         name = str(stem)
         document = self._held.pop(name, None)
         if document is None:
-            document = self._read(stem)
+            document = self.policy(stem)
         hold = self.judge(stem, document)
         if hold is not None:
             self.remember(stem, document)
@@ -84,7 +84,7 @@ class Gates:
         if len(self._held) > _REMEMBERED:
             del self._held[next(iter(self._held))]
 
-    def _read(self, stem: Stem) -> Mapping[str, Any]:
+    def policy(self, stem: Stem) -> Mapping[str, Any]:
         """The policy in a queued file; nothing for one without any key that a gate is about, which most are."""
         try:
             data, _ = read_regular(self.store.layout.queued(stem), MAX_CLAIMED)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from spoolq import history
 from spoolq.errors import RequestInvalid
 from spoolq.files import GONE
+from spoolq.gates import Gates, of
 from spoolq.names import PRIORITIES, Stem, parse_queued, stem_names
 from spoolq.pools import Shelf
 from spoolq.remote import Need, need_of
@@ -24,13 +26,17 @@ _RANKS = {prefix: rank for rank, prefix in enumerate(PRIORITIES.values())}
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A queued job of a remote worker; *stamp* is when its file was last moved, in nanoseconds."""
+    """A queued job of a remote worker; *stamp* is when its file was last moved, in nanoseconds.
+
+    *policy* is what its file says to the gates.
+    """
 
     stem: Stem
     kind: str
     attempts: int
     job_id: str
     stamp: int
+    policy: Mapping[str, Any]
 
     @property
     def group(self) -> tuple[int, str]:
@@ -53,9 +59,12 @@ class Schedule:
         self._known: dict[str, _Waiting | None] = {}
         #: (rank, type) -> rows, sorted.
         self._groups: dict[tuple[int, str], list[tuple[int, str, str]]] = {}
+        #: What a job waits for beside a worker: its parents, its time.
+        self.gates = Gates(store, of(store))
 
     def refresh(self) -> None:
         """Take in a fresh listing of ``queued/``; raises SpoolUnusable."""
+        self.gates.refresh()
         there = set(self.store.names(State.QUEUED))
         for name in self._known.keys() - there:
             self.forget(name)
@@ -63,10 +72,17 @@ class Schedule:
             self._learn(name)
 
     def counts(self) -> dict[str, int]:
-        """How many jobs wait, by type, as of the last refresh."""
+        """How many jobs wait, by type, as of the last refresh; those that a gate holds are counted, too."""
         found: dict[str, int] = {}
         for (_, kind), rows in self._groups.items():
             found[kind] = found.get(kind, 0) + len(rows)
+        return found
+
+    def ready(self) -> dict[str, int]:
+        """The same without those that a gate holds."""
+        found: dict[str, int] = {}
+        for (_, kind), rows in self._groups.items():
+            found[kind] = found.get(kind, 0) + sum(not self._is_held(row[-1]) for row in rows)
         return found
 
     def first(self, busy: Mapping[str, int], shelves: Mapping[str, Shelf]) -> Stem | None:
@@ -76,7 +92,9 @@ class Schedule:
             for (rank, kind), rows in self._groups.items():
                 shelf = shelves.get(kind)
                 if shelf is not None and shelf.total and not shelf.draining:
-                    heads.append((rank, busy.get(kind, 0) / shelf.total, *rows[0]))
+                    row = next((row for row in rows if not self._is_held(row[-1])), None)
+                    if row is not None:
+                        heads.append((rank, busy.get(kind, 0) / shelf.total, *row))
             if not heads:
                 return None
             name = min(heads)[-1]
@@ -84,6 +102,11 @@ class Schedule:
                 waiting = self._known[name]
                 assert waiting is not None
                 return waiting.stem
+
+    def _is_held(self, name: str) -> bool:
+        """Whether a gate holds the job: then those behind it in its group may be served."""
+        waiting = self._known[name]
+        return waiting is not None and self.gates.judge(waiting.stem, waiting.policy) is not None
 
     def forget(self, name: str) -> None:
         """It has left the queue, or is to be read anew."""
@@ -109,7 +132,7 @@ class Schedule:
 
     def _waiting(self, stem: Stem, need: Need) -> _Waiting:
         attempts = history.attempts(history.events(self.store, stem.key)) + need.attempts_before
-        return _Waiting(stem, need.kind, attempts, need.external_id or stem.uuid, need.stamp)
+        return _Waiting(stem, need.kind, attempts, need.external_id or stem.uuid, need.stamp, self.gates.policy(stem))
 
     def _is_current(self, name: str) -> bool:
         """Whether the head of a group is as we remember it; if not, it is read anew, or forgotten.

@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 from spoolq import control, history, remote
 from spoolq.attempt import accept, reject
-from spoolq.claims import Claimed, back, claim, stands
+from spoolq.claims import Claimed, back, claim, requeue, stands
 from spoolq.errors import ClaimLost, Immovable, RequestInvalid
 from spoolq.files import GONE
 from spoolq.jobs import Entry, describe
 from spoolq.names import WORKER_SLOT, Running, Stem, parse_running, worker_host
+from spoolq.orphans import end_orphan
 from spoolq.plain import block
 from spoolq.pools import shelves
 from spoolq.schedule import Schedule
@@ -125,7 +126,9 @@ class Workers:
         there = shelves(self.store)
         if not there or control.read(self.store).paused:
             return 0
-        waiting = self.waiting()
+        with self._taking:
+            self.schedule.refresh()
+            waiting = self.schedule.ready()
         return sum(waiting.get(kind, 0) for kind, shelf in there.items() if not shelf.draining)
 
     def waiting(self) -> dict[str, int]:
@@ -159,6 +162,14 @@ class Workers:
         kind, nonce = job.envelope.resource_type, running.claim.nonce
         if kind is None:  # another file has come under that name since it was read
             back(store, running, self.say)
+            return None
+        # RACE: what a gate looks at may have changed since it was asked. What can never run ends here.
+        self.schedule.gates.refresh()
+        hold = self.schedule.gates.judge(running.stem, job.policy)
+        if hold is not None:
+            requeue(store, running, hold.why, nonce=nonce, started=False, warn=self.say)
+            return None
+        if end_orphan(store, running, job, self.say):
             return None
         number = history.attempts(history.events(store, running.stem.key), nonce)
         facts = {"worker": worker, "attempt": number, "uid": job.submitted_by, "since": claimed.since}

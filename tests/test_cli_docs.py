@@ -181,7 +181,7 @@ def test_what_the_documents_show_can_be_typed(line):
     ("line", "fault"),
     [
         ("spoolq status --colour", "No such option: --colour"),
-        ("spoolq cancel", "Missing argument"),
+        ("spoolq retry", "Missing argument"),
         ("cd x && spoolq list --state done | head", "'done' is not one of"),
         ("spoolq frobnicate", "names no verb"),
     ],

@@ -200,3 +200,32 @@ def test_ten_thousand_jobs_are_chosen_from_in_a_moment(store):
         assert plan.first({}, there) is not None
     each = (time.monotonic() - began) / 10
     assert first < 20 and each < 0.25, (first, each)
+
+
+def test_a_job_that_a_gate_holds_lets_those_behind_it_go(store):
+    # Given three jobs of one type, the first of which waits for a moment, the second for the third
+    late = needed(store, "a_1", "1", not_before="2999-01-01T00:00:00Z")
+    third = needed(store, "a_1", "3")
+    needed(store, "a_1", "2", after=[third.uuid])
+    plan, there = Schedule(store), {"a_1": shelf("a_1", 4)}
+    # When they are asked for, Then the third is served, and the others are not ready
+    plan.refresh()
+    assert plan.first({}, there) == third
+    assert (plan.counts(), plan.ready()) == ({"a_1": 3}, {"a_1": 1})
+    # When it is gone from the spool, Then its child may be had: it must end
+    cancel(store, Entry(State.QUEUED, third))
+    plan.refresh()
+    assert plan.ready() == {"a_1": 1}
+    assert plan.first({}, there).uuid not in (late.uuid, third.uuid)
+
+
+def test_a_pause_after_a_failed_attempt_is_kept(store):
+    # Given a job that a worker has lost, and that is to pause
+    stem = needed(store, "a_1", "1", backoff=600)
+    claimed = claim(store, stem, "worker")
+    due = "2999-01-01T00:00:00+00:00"
+    reclaim(store, claimed.running, "lost", nonce=claimed.running.claim.nonce, attempt=1, due=due)
+    plan = Schedule(store)
+    plan.refresh()
+    # When it is asked for, Then it is not served
+    assert plan.first({}, {"a_1": shelf("a_1", 1)}) is None

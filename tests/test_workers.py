@@ -419,3 +419,45 @@ def test_a_worker_that_ends_its_job_and_a_person_who_cancels_it_agree(tmp_path, 
         seen[status] += 1
         assert codes == ({0, 3} if status == "completed" else {0, 4})
     assert set(seen) <= {"completed", "cancelled"}
+
+
+def test_a_child_whose_parent_failed_ends_and_is_given_to_nobody(store, workers):
+    # Given a worker's job that comes after one that was cancelled
+    stocked(store)
+    parent = needed(store)
+    cancel(store, find(store, parent.uuid))
+    child = needed(store, after=[parent.uuid])
+    # When a worker asks, Then there is nothing for it, and the child has ended
+    assert workers.take("w") is None
+    assert describe(store, find(store, child.uuid))["outcome"] == "dependency_failed"
+
+
+def test_a_job_whose_gate_shut_as_it_was_claimed_goes_back_unburnt(store, workers, monkeypatch):
+    # Given a job that waits for another, which nobody saw before the claim
+    stocked(store)
+    parent = submitted(store)
+    child = needed(store, after=[parent.uuid])
+    monkeypatch.setattr(workers.schedule, "_is_held", lambda name: False)
+    # When a worker asks, Then it has nothing, and the job waits with all its attempts
+    assert workers.take("w") is None
+    assert find(store, child.uuid).state is State.QUEUED
+    assert history.attempts(history.events(store, child.key)) == 0
+    assert workers.on_offer() == 1
+
+
+def test_nothing_is_on_offer_while_all_is_held(store, workers):
+    stocked(store)
+    needed(store, after=[submitted(store).uuid])
+    assert workers.on_offer() == 0
+    assert workers.waiting() == {"a_1": 1}
+
+
+def test_a_failed_job_pauses_before_its_next_attempt(store, workers):
+    # Given a job that may run twice, with a pause
+    stocked(store)
+    stem = needed(store, retry_on=["exit:7"], max_attempts=2, backoff=600)
+    workers.take("w")
+    # When its worker says that it failed with that code, Then it waits, and is not on offer
+    assert workers.fail(stem.uuid, "w", "no", 7) is State.QUEUED
+    assert "due" in history.events(store, stem.key)[-1]
+    assert workers.take("w") is None
