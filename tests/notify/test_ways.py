@@ -1,6 +1,8 @@
 """How hooks are run: files that hold URLs and secrets, what is posted, what is hidden."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -117,3 +119,12 @@ def test_the_message_of_a_service_has_a_fact_a_line(told):
     assert services._kind(texts) == "failure"
     assert services._kind(texts | {"event": "idle"}) == "info"
     assert services._kind(texts | {"event": "stuck"}) == "warning"
+
+
+def test_without_apprise_it_says_what_to_install():
+    # Given a Python without apprise, When a service is to be told, Then the last words say what is missing
+    text = "import sys; sys.modules['apprise'] = None; from spoolq.notify.services import main; main()"
+    words = [sys.executable, "-c", text]
+    ran = subprocess.run(words, input='{"urls": []}', capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.returncode, ran.stderr) == (services.MISSING, "")
+    assert ran.stdout == "apprise is not installed; run `pip install 'spoolq[notify]'`"

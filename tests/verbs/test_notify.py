@@ -89,3 +89,9 @@ def test_settings_that_do_not_fit(spool):
     (spool / "spoolq.toml").write_text('[notify.a]\non = "eaten"\ncommand = ["x"]\n')
     ran = spoolq("notify", "list", ok=False)
     assert ran.code == 5 and "never happens" in ran.err and len(ran.err.splitlines()) == 1
+
+
+def test_run_does_not_start_with_hooks_that_could_never_work(spool):
+    (spool / "spoolq.toml").write_text('[notify.a]\non = "failed"\ncommand = ["{job_id}"]\n')
+    ran = spoolq("run", "--drain", ok=False)
+    assert ran.code == 5 and ran.err.startswith("spoolq: cannot use the hook [notify.a] of spoolq.toml: ")
