@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from spoolq import room
@@ -101,10 +102,10 @@ class WarmParent:
 
     def end(self) -> None:
         """Kill it, and whatever it has started; the caller reaps it."""
-        self.sock.close()
-        for pid in [self.pid, *descendants(self.pid)]:
+        for pid in [*descendants(self.pid), self.pid]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        self.sock.close()
 
 
 def _spawn(order: Order, warmth: Warmth, theirs: socket.socket) -> int:
@@ -112,9 +113,8 @@ def _spawn(order: Order, warmth: Warmth, theirs: socket.socket) -> int:
     argv = [order.argv[0], "-m", "spoolq.forkserver", str(theirs.fileno()), str(os.getpid())]
     env = {name: value for name, value in order.env.items() if not name.startswith("SPOOLQ_")}
     unset = [*order.unset, *(name for name in os.environ if name.startswith("SPOOLQ_"))]
-    program = Program(
-        [*argv, json.dumps(warmth.preload)], os.getcwd(), os.devnull, {**env, **room.reservation()}, unset
-    )
+    env |= room.reservation()
+    program = Program([*argv, json.dumps(warmth.preload)], str(Path.cwd()), os.devnull, env, unset)
     return Ready().start(program)
 
 

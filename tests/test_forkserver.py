@@ -61,7 +61,8 @@ class Orders:
         }  # fmt: skip
         order = {name: limits.pop(name) for name in ("timeout", "idle_timeout", "grace") if name in limits}
         made = Order(**{
-            "nonce": f"{self.count:08x}", "argv": tiny.command(text), "cwd": str(run), "unset": ["HOME", "SPOOLQ_LOCK_DIR"],
+            "nonce": f"{self.count:08x}", "argv": tiny.command(text), "cwd": str(run),
+            "unset": ["HOME", "SPOOLQ_LOCK_DIR"],
             "env": {"MINE": "m", "SPOOLQ_CLAIM": mark.partition("=")[2], **(env or {})}, "log": str(run / "log.txt"),
             "end": str(run / "end.json"), "running": str(run / "running.json"), "beat": str(run / "beat"),
             "timeout": None, "grace": 1.0, "stop_signal": signal.SIGTERM, "heartbeat": 30.0,
@@ -376,7 +377,7 @@ def test_it_holds_neither_the_slots_lock_nor_a_log(orders, tmp_path):
     parent = orders.warmed()
     assert orders.run("print('x')")["launch"] == "fork"
     # Then it has only its socket and /dev/null open
-    links = {os.readlink(f"/proc/{parent.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{parent.pid}/fd")}
+    links = {str(fd.readlink()) for fd in Path(f"/proc/{parent.pid}/fd").iterdir()}
     assert all(link == "/dev/null" or link.startswith("socket:") for link in links), links
     assert not any(str(tmp_path) in link for link in links)
 
