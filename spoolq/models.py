@@ -104,6 +104,9 @@ class Progress(BaseModel):
     percent: int
     done: str | None = None
     total: str | None = None
+    #: What its bar says of its speed, and of the seconds that are left; None where it does not.
+    rate: str | None = None
+    remaining: float | None = None
 
 
 class JobInfo(BaseModel):

@@ -23,8 +23,9 @@ from spoolq.settings import Settings
 from spoolq.store import Store
 from spoolq.transitions import State
 
-#: The newest records that count once they are known, and how many of them one look reads, for so many bytes and seconds.
+#: The newest records that count once they are known.
 _RECORDS = 500
+#: How many of them one look reads, for how many bytes and seconds.
 _READ, _BYTES, _SECONDS = 200, 16 << 20, 0.25
 #: What two jobs share, the narrowest first; a job's expectations rest on the first of these of which there is a past.
 LEVELS = ("recipe, model, tasks and limit", "recipe and model", "recipe", "all jobs")

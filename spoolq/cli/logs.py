@@ -40,15 +40,29 @@ def command(
     log = store.layout.run(entry.stem.key).log
     if json:
         size = log.stat().st_size if log.exists() else None
-        render.emit_json({"job_id": entry.stem.uuid, "log": str(log), "bytes": size, "status": entry.state.value})
+        seen = {"job_id": entry.stem.uuid, "log": str(log), "bytes": size, "status": entry.state.value}
+        render.emit_json({**seen, "progress": _progress(store, entry)})
         return
     if not follow:
         _copy(read_tail(log, lines))
         if not log.exists():
             hint = " yet (-f waits for it)" if entry.state in ACTIVE else ""
             render.talk(f"spoolq: job {entry.stem.uuid[:8]} is {entry.state} and has no log{hint}")
+        elif progress := _progress(store, entry):
+            sys.stdout.flush()
+            render.talk(f"spoolq: job {entry.stem.uuid[:8]} is {entry.state}: {render.progress_text(progress)}")
         return
     _follow(store, entry, lines)
+
+
+def _progress(store: Store, entry: Entry) -> dict[str, Any] | None:
+    """How far a running job is; None for any other."""
+    from spoolq.jobs import describe
+    from spoolq.status import with_progress
+    from spoolq.transitions import State
+
+    record = describe(store, entry) if entry.state is State.RUNNING else None
+    return with_progress(store, record)["progress"] if record else None
 
 
 def _follow(store: Store, entry: Entry, lines: int | None) -> NoReturn:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spoolq import control
+from spoolq import control, gates
 from spoolq.errors import JobNotFound
 from spoolq.jobs import Entry, describe
 from spoolq.server.answers import shown
@@ -73,7 +73,9 @@ class Records:
         why = None
         if entry.state is State.QUEUED:
             record["position_in_queue"] = position = self.face.view.position(entry.stem)
-            why = record["error"] or self._reason(position, now or self.situation(), record["resource_type"])
+            now = now or self.situation()
+            held = gates.reason(self.face.store, entry.stem, record) if now.paused is None else None
+            why = record["error"] or held or self._reason(position, now, record["resource_type"])
         return {**shown(self.face.store, record), "reason": why}
 
     def _reason(self, position: int, now: Situation, resource_type: str | None) -> str:

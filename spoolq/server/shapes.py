@@ -151,6 +151,9 @@ class Status(BaseModel):
     failed_jobs: int
     cancelled_jobs: int
     drops: int
+    expected_done: dict[str, str | None] | None = Field(
+        None, description="When the last job ends that can run now: `p50` and `p90`."
+    )
     slots: dict[str, bool] = Field(description="This host's slots, and whether a runner holds each.")
     devices: dict[str, str] = Field(description="Slot to its CUDA_VISIBLE_DEVICES, as the spool's settings say.")
     troubles: list[dict[str, Any]]

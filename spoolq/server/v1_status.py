@@ -16,14 +16,17 @@ from spoolq.server.shapes import Status
 from spoolq.server.shared import Shared
 from spoolq.status import status
 from spoolq.store import Store
+from spoolq.took import Past
 
 
 def routes(face: Face, _records: Records) -> APIRouter:
     """The route."""
     made = APIRouter(tags=["queue"], route_class=Route)
 
+    past = Past(face.store)
+
     async def look() -> dict[str, Any]:
-        return await face.work(_seen, face.store)
+        return await face.work(_seen, face.store, past)
 
     looks = Shared(look)
 
@@ -37,8 +40,8 @@ def routes(face: Face, _records: Records) -> APIRouter:
     return made
 
 
-def _seen(store: Store) -> dict[str, Any]:
-    seen = status(store)
+def _seen(store: Store, past: Past) -> dict[str, Any]:
+    seen = status(store, past=past)
     seen["spool"] = store.root.absolute().name
     seen["devices"] = store.settings.slots
     seen["running"] = [shown(store, {**record, "reason": None}) for record in seen["running"]]

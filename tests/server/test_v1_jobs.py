@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from spoolq import control
 from spoolq.names import parse_stamp
 from spoolq.people import cancel
 from spoolq.server import listing
@@ -51,6 +52,15 @@ def test_running_then_queued_in_order_of_service_then_ended_newest_first(live, e
     assert [job["position_in_queue"] for job in waiting] == [0, 1, 2]
     assert [job["reason"] for job in waiting][1:] == ["behind 1 queued job", "behind 2 queued jobs"]
     assert all(job["reason"] is None for job in page["jobs"] if job["status"] != "queued")
+
+
+def test_why_a_job_is_held_is_its_reason(live, store):
+    # Given a job that is not to run before a far day, When it is asked for, Then it says so, unless the queue is paused
+    stem = submitted(store, not_before="2100-01-01T00:00:00+00:00")
+    assert live.get(f"/jobs/{stem.uuid}")["reason"] == "not before 2100-01-01T00:00:00+00:00"
+    assert live.get("/status")["waiting"][0]["reason"] == "not before 2100-01-01T00:00:00+00:00"
+    control.pause(store, 0)
+    assert live.get(f"/jobs/{stem.uuid}")["reason"] == "the queue is paused"
 
 
 @pytest.mark.parametrize("states", [["failed"], ["completed"], ["queued"], ["running"], ["cancelled", "running"]])

@@ -63,10 +63,10 @@ def test_all_who_ask_at_once_share_a_look(live, monkeypatch):
     looks = []
     ready = threading.Event()
 
-    def slow(store):
+    def slow(store, **named):
         looks.append(store)
         ready.wait(5)
-        return status(store)
+        return status(store, **named)
 
     monkeypatch.setattr("spoolq.server.v1_status.status", slow)
     # When thirty ask at once

@@ -62,7 +62,17 @@ def test_json_is_where_it_is(ended):
         "log": str(log),
         "bytes": len("the model is not there\n"),
         "status": "failed",
+        "progress": None,
     }
+
+
+def test_how_far_a_running_job_is_is_said_apart(busy):
+    # When the log of a job that draws a bar is asked for, Then stdout is the log, and stderr says how far it is
+    ran = spoolq("logs", busy["running"])
+    assert ran.out == "\rRunning count: 50%|##  | 5/10 [00:01<00:01, 3it/s]"
+    said = f"spoolq: job {busy['running'][:8]} is running: Running count 50% (5/10), 3it/s, 1.0s left\n"
+    assert ran.err == said
+    assert spoolq("logs", busy["running"], "--json").json()["progress"]["percent"] == 50
 
 
 @pytest.mark.parametrize(
