@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from spoolq.find import entries, find
@@ -28,6 +28,14 @@ class Row:
     metric: str
     value: float | str | None
     stderr: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The row as JSON has it; `asdict`, which copies deep, takes ten times as long."""
+        return {name: getattr(self, name) for name in HEADER}
+
+
+#: The names of a row's values, in order.
+HEADER = [setting.name for setting in fields(Row)]
 
 
 def completed(store: Store, jobs: Sequence[str]) -> list[dict[str, Any]]:
@@ -87,8 +95,7 @@ def compare(found: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
 
 def to_csv(found: Sequence[Row]) -> str:
     """The rows as CSV with a header line."""
-    header = [setting.name for setting in fields(Row)]
-    return csv_of(header, [list(asdict(row).values()) for row in found])
+    return csv_of(HEADER, [list(row.document().values()) for row in found])
 
 
 def csv_of(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spoolq import render, results
@@ -22,7 +22,7 @@ def scores(cards: Sequence[Card], form: Form, lines: Lines, lower: Collection[st
     """The scores in a form, a table's line being what *lines* says."""
     found = results.rows_of(cards)
     if form == "json":
-        render.emit_json([asdict(row) for row in found])
+        render.emit_json([row.document() for row in found])
     elif form == "csv":
         render.line(_csv([_harmless(row) for row in found], lines, lower).rstrip("\n"))
     elif form == "md" and lines == "scores":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -52,7 +51,7 @@ def routes(face: Face, records: Records) -> APIRouter:
         def found() -> list[dict[str, Any]]:
             named = [describe(face.store, entry_of(face.view, name)) for name in job]
             chosen = [card_of(record) for record in named if record] if job else cards.all()[::-1]
-            return [asdict(row) for row in itertools.islice(_rows(chosen, choice), limit)]
+            return [row.document() for row in itertools.islice(_rows(chosen, choice), limit)]
 
         return Answer({"rows": await face.work(found)})
 
