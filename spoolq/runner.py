@@ -217,7 +217,7 @@ class Runner:
             self._replace_shim()
             return
         self._conclude(attempt, end_from(end))
-        while not self.stops and self.watcher is not None and (pause := self.gpus.settle()):
+        while self.stops < 2 and (pause := self.gpus.settle()):
             self._wait(pause)
 
     def _conclude(self, attempt: Attempt, end: End) -> None:

@@ -102,6 +102,18 @@ def test_memory_that_does_not_come_back_is_a_quarantine_until_it_does(queue, she
     assert not file.exists() and "GPU 0 is out of quarantine" in queue.said()
 
 
+def test_the_last_job_of_a_drain_is_waited_for_too(queue, shelf, tmp_path):
+    # Given the only job of a queue, which leaves its GPU full
+    queue.python(
+        "import os, sys; open(sys.argv[1] + '.new', 'w').write(sys.argv[2]); "
+        "os.replace(sys.argv[1] + '.new', sys.argv[1])",
+        str(shelf.path), json.dumps({"gpus": [card(0, free=40000)]}),
+    )  # fmt: skip
+    # When the queue has been drained, Then the device is in quarantine for whoever comes next
+    assert queue.run("--drain").wait(60) == 0
+    assert (tmp_path / "locks" / "gpu-GPU-00000000.quarantine").exists()
+
+
 def test_a_slot_for_each_gpu(queue, shelf):
     # Given two GPUs, and a slot each
     shelf.set(card(0), card(3))
