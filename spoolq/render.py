@@ -177,6 +177,15 @@ def expected(span: Mapping[str, str | None] | None) -> str:
     return f"{clock_time(span['p50'])}{sure}"
 
 
+def ending(record: Mapping[str, Any], word: str = "ends") -> str:
+    """``ends 15:10`` of a running or queued job; ``overdue`` of one that has run longer than any like it."""
+    span = record.get("expected_end")
+    if not span:
+        return ""
+    overdue = record["status"] == "running" and span["p90"] is None and record.get("expected_from")
+    return "overdue" if overdue else f"{word} {clock_time(span['p50'])}"
+
+
 def clock_time(moment: str | None) -> str:
     """A near moment by the reader's clock: ``14:32``, ``Thu 14:32`` within a week, else ``2026-12-03 14:32``."""
     if not moment:

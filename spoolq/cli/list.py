@@ -27,6 +27,8 @@ def command(
     Ended ones come last, the newest first.
 
     Example: spoolq list --state failed --limit 5
+
+    Example: spoolq list --group night --label limit=10
     """
     from spoolq import render
     from spoolq.cli.submit_policy import labels
@@ -37,6 +39,14 @@ def command(
     if json:
         render.emit_json(records)
         return
+    _table(records)
+    if not records:
+        render.talk("no jobs" if state is None or label or group else f"no {' or '.join(state)} jobs")
+
+
+def _table(records: list[dict[str, Any]]) -> None:
+    from spoolq import render
+
     lines = []
     for record in records:
         if record["completed_at"] and record["started_at"]:
@@ -52,13 +62,13 @@ def command(
     if not any(line[4] for line in lines):
         header, lines = [*header[:4], *header[5:]], [[*line[:4], *line[5:]] for line in lines]
     render.table(header, lines, right=[3])
-    if not lines:
-        render.talk("no jobs" if state is None or label or group else f"no {' or '.join(state)} jobs")
 
 
 def _expected(record: dict[str, Any]) -> str:
-    """`starts 14:32`, `ends 15:10`, or nothing."""
+    """`starts 14:32`, `ends 15:10`, `overdue`, or nothing."""
     from spoolq import render
 
-    word, key = ("starts", "expected_start") if record["status"] == "queued" else ("ends", "expected_end")
-    return f"{word} {render.clock_time(record[key]['p50'])}" if record.get(key) else ""
+    begins = record.get("expected_start")
+    if record["status"] != "queued":
+        return render.ending(record)
+    return f"starts {render.clock_time(begins['p50'])}" if begins else ""

@@ -80,7 +80,8 @@ def _facts(record: dict[str, Any]) -> None:
         fact("took", render.age(record["started_at"], record["completed_at"]))
     for name, key in (("starts", "expected_start"), ("ends", "expected_end")):
         if record.get(key):
-            fact(name, f"about {render.expected(record[key])}")
+            overdue = name == "ends" and render.ending(record) == "overdue"
+            fact(name, "overdue: it has run longer than" if overdue else f"about {render.expected(record[key])}")
     if record.get("expected_from"):
         fact("by", _basis(record["expected_from"]))
     if record["progress"]:

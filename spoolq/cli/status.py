@@ -82,8 +82,7 @@ def _running(record: dict[str, Any]) -> None:
         facts.append(f"attempt {record['attempt']}")
     if record["heartbeat_at"]:
         facts.append(f"heartbeat {render.age(record['heartbeat_at'])} ago")
-    if record.get("expected_end"):
-        facts.insert(1, f"ends at about {render.clock_time(record['expected_end']['p50'])}")
+    facts.insert(1, render.ending(record, "ends at about"))
     said = ", ".join(fact for fact in facts if fact)
     if said:
         render.line(render.fit(f"            {said}"))

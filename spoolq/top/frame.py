@@ -140,8 +140,8 @@ def _running(record: Mapping[str, Any], selected: bool, width: int) -> Group:
 
 def _progress(record: Mapping[str, Any], width: int) -> RenderableType:
     """The bar of a running job, in figures too, and when it is expected to end."""
-    progress, span = record["progress"], record.get("expected_end")
-    end = f"  ends {render.clock_time(span['p50'])}" if span else ""
+    progress, ending = record["progress"], render.ending(record)
+    end = f"  {ending}" if ending else ""
     attempt = f", attempt {record['attempt']}" if record["attempt"] > 1 else ""
     if not progress:
         return _ends(" " * _INDENT + f"tells nothing of its progress{attempt}", end, width)

@@ -9,14 +9,16 @@ import sys
 import psutil
 import pytest
 
-from spoolq import control
+from spoolq import control, history
 from spoolq.find import find
+from spoolq.store import Store
 from spoolq.transitions import State
 from tests.spooltest.jobs import begun, conclude_as, submitted
 from tests.spooltest.past import completed
 from tests.spooltest.terminal import OnTerminal
 from tests.spooltest.waiting import wait_for
 from tests.verbs import goldens
+from tests.verbs.conftest import start, stop, submit
 from tests.verbs.program import PROGRAM
 
 _BAR = "\rRunning loglikelihood requests:  30%|###   | 48/160 [00:10<00:23,  4.80it/s]"
@@ -193,6 +195,30 @@ class TestKeys:
             terminal.shows("press a key to go back")
             terminal.type("x")
             wait_for(lambda: terminal.is_full_screen)
+
+
+def test_with_a_runner_the_order_and_the_end_are_those_that_were_asked_for(spool_path):
+    # Given a runner with a job that would take long, and two that wait
+    running, *waiting = (submit(spool_path, "--", *argv) for argv in (["sleep", "300"], ["true"], ["true"]))
+    runner = start(spool_path, running)
+    try:
+        with top(spool_path) as terminal:
+            terminal.shows("1 running")
+            # When the last is raised, and the running one cancelled
+            wait_for(lambda: is_marked(terminal, find(Store(spool_path), running).stem))
+            terminal.type("jj+")
+            terminal.shows(f"{waiting[1][:8]} is high now, at position 0")
+            terminal.type("kcy")
+            # Then it ends, and the raised one runs before the other
+            terminal.shows(f"{running[:8]} is asked to stop")
+            terminal.shows("2 completed  0 failed  1 cancelled")
+            terminal.type("q")
+            assert terminal.end() == 0 and terminal.is_as_before
+    finally:
+        stop(runner)
+    store = Store(spool_path)
+    begun = [history.last(history.events(store, find(store, job).stem.key), "started")["at"] for job in waiting]
+    assert begun[1] < begun[0]
 
 
 class TestTheTerminal:

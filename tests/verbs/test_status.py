@@ -6,6 +6,7 @@ from spoolq.models import JobInfo
 from spoolq.store import Store
 from tests.spooltest.jobs import begun, submitted
 from tests.spooltest.past import completed
+from tests.spooltest.waiting import wait_for
 from tests.verbs.program import spoolq
 
 
@@ -90,6 +91,19 @@ def test_when_all_will_be_done_is_told_where_there_is_a_past(spool, golden):
     assert spans[0][0] == seen["running"][0]["expected_end"] and spans[1][0] == spans[0][1]
     assert seen["expected_done"] == spans[1][1]
     assert seen["waiting"][0]["expected_from"] == {"like": "recipe and model", "jobs": 1}
+
+
+def test_a_job_that_has_run_longer_than_any_like_it_is_overdue(spool):
+    # Given a job that has run for longer than the one that has completed took
+    store = Store(spool)
+    attempt = begun(store, submitted(store), "all")
+    completed(store, 0, recipe="command", request={"command": ["true"]})
+    # When one asks, Then it is said everywhere
+    wait_for(lambda: "            overdue" in spoolq("status").lines)
+    job = attempt.running.stem.uuid
+    assert "  ends         overdue: it has run longer than\n  by           the newest job" in spoolq("show", job).out
+    assert " overdue " in spoolq("list").lines[1] and "  overdue" in spoolq("top", "--once").out
+    assert spoolq("show", job, "--json").json()["expected_end"]["p90"] is None
 
 
 def test_why_a_job_is_held_is_its_reason(spool):
