@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spoolq import control, gates
 from spoolq.errors import JobNotFound
+from spoolq.gates import Gates
 from spoolq.jobs import Entry, describe
 from spoolq.server.answers import shown
 from spoolq.server.face import Face
@@ -25,10 +26,11 @@ _MOVES = 5
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What every queued job's reason depends on: the pause, if there is one, and how many jobs run."""
+    """What every queued job's reason depends on: the pause, if there is one, how many jobs run, and what holds some."""
 
     paused: Mapping[str, Any] | None
     running: int
+    gates: Gates = field(compare=False)
 
 
 class Records:
@@ -43,7 +45,8 @@ class Records:
         """A fresh look."""
         store = self.face.store
         paused = (control.pause_facts(store) or {}) if control.read(store).paused else None
-        return Situation(paused, len(self.face.view.listing(State.RUNNING).names))
+        running = len(self.face.view.listing(State.RUNNING).names)
+        return Situation(paused, running, Gates(store, gates.of(store)))
 
     def one(self, job: str) -> dict[str, Any]:
         """The record of the job that *job* names; raises JobNotFound, JobAmbiguous."""
@@ -74,8 +77,10 @@ class Records:
         if entry.state is State.QUEUED:
             record["position_in_queue"] = position = self.face.view.position(entry.stem)
             now = now or self.situation()
-            held = gates.reason(self.face.store, entry.stem, record) if now.paused is None else None
-            why = record["error"] or held or self._reason(position, now, record["resource_type"])
+            held = now.gates.judge(entry.stem, record) if now.paused is None else None
+            why = (
+                record["error"] or (held.why if held else None) or self._reason(position, now, record["resource_type"])
+            )
         return {**shown(self.face.store, record), "reason": why}
 
     def _reason(self, position: int, now: Situation, resource_type: str | None) -> str:
