@@ -141,11 +141,13 @@ def test_drain_waits_for_a_drop_that_is_still_being_written(queue: Queue):
 def test_a_second_run_on_the_same_slot_waits_and_says_who_holds_it(queue: Queue):
     # Given a runner with a job
     first = queue.start()
-    job = queue.python("import time; time.sleep(1.5)")
+    go = queue.path.parent / "go"
+    job = queue.python(f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)")
     queue.started(job)
     # When another is started for the same slot, to drain
     second = queue.run("--drain")
-    wait_for(lambda: "is held by process" in queue.said(), what="the word about the holder")
+    wait_for(lambda: "is held by process" in queue.said(), 60, what="the word about the holder")
+    go.touch()
     # Then the job runs once, and the second ends when nothing is left
     assert second.wait(30) == 0
     assert first.poll() is None
