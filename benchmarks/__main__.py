@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import depth, drain, http, latency, limits, one_shot, report, resident, results, submit
+from benchmarks import depth, drain, http, latency, limits, one_shot, report, resident, results, submit, warm
 from benchmarks.bed import Bed
 from benchmarks.peers import Peer
 from benchmarks.peers.huey_sqlite import HueySqlite
@@ -38,6 +38,7 @@ FIGURES = (
     "resident",
     "results",
     "http",
+    "warm",
 )
 
 
@@ -58,6 +59,7 @@ def figures(
         "resident": lambda: resident.measure(bed),
         "results": lambda: results.measure(bed),
         "http": lambda: http.measure(bed, peer_python),
+        "warm": lambda: warm.measure(bed),
     }
 
 
