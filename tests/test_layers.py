@@ -51,6 +51,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "waiting",
     ),
     "work": (
+        "affinity",
         "attempt",
         "beat",
         "conditions",
