@@ -69,8 +69,9 @@ def _figure(programs: list[JobInfo], forks: list[JobInfo], first: list[JobInfo])
 
 
 def _queue(bed: Bed, *, enabled: bool) -> Spoolq:
-    queue = Spoolq(bed)
-    queue.start(bed.fresh("queue"), serve=False)
+    queue, folder = Spoolq(bed), bed.fresh("queue")
+    queue.start(folder, serve=False)
+    bed.env |= {"SPOOLQ_LOCK_DIR": str(folder / "locks")}  # each queue has the slot of that name for itself
     settings = queue.root / "spoolq.toml"
     said = settings.read_text(encoding="utf-8") if settings.exists() else ""
     more = (

@@ -70,11 +70,16 @@ class Successor:
         return self._told
 
     def _is_alike(self, stem: Stem) -> bool:
-        from spoolq.models import parse_envelope  # with it comes pydantic, which not every process needs
+        return recipe_of(self.store, stem) == self.recipe
 
-        try:
-            data, _ = read_regular(self.store.layout.queued(stem), MAX_BYTES)
-            envelope = parse_envelope(parse_object(data))
-            return choose(envelope.request, envelope.recipe, self.store.settings) == self.recipe
-        except (OSError, SpoolqError):  # claimed meanwhile, or no job at all
-            return False
+
+def recipe_of(store: Store, stem: Stem) -> str | None:
+    """The recipe of a queued job, read from its file; None when it was claimed meanwhile, or is no job at all."""
+    from spoolq.models import parse_envelope  # with it comes pydantic, which not every process needs
+
+    try:
+        data, _ = read_regular(store.layout.queued(stem), MAX_BYTES)
+        envelope = parse_envelope(parse_object(data))
+        return choose(envelope.request, envelope.recipe, store.settings)
+    except (OSError, SpoolqError):
+        return None

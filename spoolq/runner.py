@@ -211,6 +211,7 @@ class Runner:
         try:
             self.link.send(do="start", order=ordered.document())
             self.say(f"started {attempt.short} {job.recipe.name} (attempt {attempt.number})")
+            self.upcoming.affine = self.upcoming.affine if ordered.warm is None else job.recipe.name
             following = Following(self.store, attempt, ordered, self.link, self.say)
             end = following.end(lambda: self._wait(self.store.poll if self.watcher else 1.0), lambda: self.stops)
         except (EOFError, BrokenPipeError, ConnectionResetError):

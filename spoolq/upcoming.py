@@ -9,13 +9,16 @@ import heapq
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from spoolq.affinity import choose, forget
 from spoolq.claims import Claimed, claim, requeue
 from spoolq.errors import ClaimLost, Immovable
 from spoolq.gate import Gate
 from spoolq.gates import Gates, of
 from spoolq.names import SUFFIX, Running, Stem, parse_queued
+from spoolq.preload import recipe_of
 from spoolq.remote import are_expected, is_workers
 from spoolq.store import Store
 from spoolq.transitions import State
@@ -53,6 +56,9 @@ class Upcoming:
         self._held: dict[str, float] = {}
         #: Something has happened that may open a gate; how long the last claim asked; when that is paid for.
         self._ask_again, self._asking, self._asked_until = False, 0.0, float("-inf")
+        #: The recipe for which a warm parent may be ready; how often each waiting job was overtaken for that.
+        self.affine: str | None = None
+        self._overtaken: dict[str, int] = {}
         #: Something may have arrived: the scan is the truth.
         self.stale = True
         self._names: list[str] = []
@@ -95,7 +101,7 @@ class Upcoming:
 
     def _first(self) -> Claimed | None:
         while self._names or self._scan():
-            name = self._names.pop(0)
+            name = self._names.pop(self._next_place())
             stem = parse_queued(name)
             if stem is None:
                 continue
@@ -113,6 +119,21 @@ class Upcoming:
             if claimed is not None:
                 return claimed
         return None
+
+    def _next_place(self) -> int:
+        """Where the next job stands: first, or with an `affinity_window` shortly behind that, in its own priority."""
+        window = self.store.settings.warm.affinity_window
+        first = parse_queued(self._names[0])
+        if not window or self.affine is None or first is None:
+            return 0
+        stems = [parse_queued(name) for name in self._names[: window + 1]]
+        near = [str(stem) for stem in takewhile(lambda stem: stem is not None and stem.prefix == first.prefix, stems)]
+        forget([name.removesuffix(SUFFIX) for name in self._names], self._overtaken)
+        return choose(near, self._is_affine, window, self._overtaken)
+
+    def _is_affine(self, name: str) -> bool:
+        stem = parse_queued(f"{name}{SUFFIX}")
+        return stem is not None and recipe_of(self.store, stem) == self.affine
 
     def _is_held(self, name: str, stem: Stem) -> bool:
         began = self.clock()

@@ -145,3 +145,22 @@ def test_a_wake_up_rescans_only_when_the_last_scan_has_paid_for_itself(store):
     assert _taken(picks) == second
     clock.now += 0.2
     assert [_taken(picks) for _ in range(2)] == [urgent, third]
+
+
+@pytest.mark.parametrize(("window", "order"), [(0, "cfccf"), (1, "fccfc"), (2, "fcfcc")])
+def test_with_a_window_a_job_that_a_warm_parent_is_ready_for_may_overtake_in_its_own_priority(store, window, order):
+    # Given jobs of two recipes in one priority, and one of the warm recipe in a lower one
+    (store.root / "spoolq.toml").write_text(
+        f'[warm]\naffinity_window = {window}\n[recipes.fast]\ncommand = ["true"]\n[recipes.cold]\ncommand = ["true"]\n'
+    )
+    opened = Store(store.root, host=store.host)
+    kinds = {}
+    for kind in "cfccf":
+        kinds[submitted(opened, request={}, recipe={"c": "cold", "f": "fast"}[kind])] = kind
+    last = submitted(opened, "low", request={}, recipe="fast")
+    # When they are claimed while a warm parent may be ready for one of them
+    picks = Upcoming(opened, "gpu0", print)
+    picks.affine = "fast"
+    # Then none is overtaken more often than the window says, and none by a lower priority
+    taken = [picks.claim().running.stem for _ in range(6)]
+    assert taken[-1] == last and "".join(kinds[stem] for stem in taken[:-1]) == order
