@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,10 @@ def measure(bed: Bed) -> Figure:
     subprocess.run(
         [str(bed.python), "-I", tiny_model.__file__, str(made)], env=bed.env, check=True, capture_output=True
     )
-    cold, warm = _queue(bed, enabled=False), _queue(bed, enabled=True)
-    try:
+    with contextlib.ExitStack() as queues:
+        cold, warm = (_queue(bed, queues, enabled=enabled) for enabled in (False, True))
         first = _ended(warm, [_submit(warm, made) for _ in range(_PRIMING)])
         rounds = [(_one(cold, made), _one(warm, made)) for _ in range(bed.rounds(10, 2))]
-    finally:
-        cold.stop()
-        warm.stop()
     return _figure([program for program, _ in rounds], [fork for _, fork in rounds], first)
 
 
@@ -68,8 +66,9 @@ def _figure(programs: list[JobInfo], forks: list[JobInfo], first: list[JobInfo])
     return figure
 
 
-def _queue(bed: Bed, *, enabled: bool) -> Spoolq:
+def _queue(bed: Bed, queues: contextlib.ExitStack, *, enabled: bool) -> Spoolq:
     queue, folder = Spoolq(bed), bed.fresh("queue")
+    queues.callback(queue.stop)
     queue.start(folder, serve=False)
     bed.env |= {"SPOOLQ_LOCK_DIR": str(folder / "locks")}  # each queue has the slot of that name for itself
     settings = queue.root / "spoolq.toml"
