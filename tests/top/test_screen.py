@@ -50,21 +50,26 @@ def is_marked(terminal, stem):
     return row_of(terminal, stem).startswith("> ")
 
 
+def marked(terminal):
+    """The beginning of the row that is selected, with the job's id; empty while the screen is being drawn."""
+    return next((line[:18] for line in terminal.lines if line.startswith("> ")), "")
+
+
 def select(terminal, stem):
     """Go down to a job."""
     wait_for(lambda: row_of(terminal, stem))
     for _ in range(30):
         if is_marked(terminal, stem):
             return
-        before = terminal.text
+        before = marked(terminal)
         terminal.type("j")
-        wait_for(lambda before=before: terminal.text != before, what="the selection to move")
+        wait_for(lambda before=before: marked(terminal) not in ("", before), what="the selection to move")
     raise AssertionError(f"{short(stem)} cannot be selected:\n{terminal.text}")
 
 
 def test_the_picture_at_80_by_24(spool_path, at_work):
     with top(spool_path) as terminal:
-        terminal.shows("not before 2100")
+        terminal.shows("q quit")  # it is drawn from top to bottom
         title, *rows = terminal.lines
         assert title.startswith(f"spoolq top  {str(spool_path)[:20]}") and title[-9:-5].count(":") == 1
         terminal.type("q")
