@@ -246,7 +246,8 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
         chunks: list[bytes] = []
         left = limit + 1
-        while left > 0 and (chunk := os.read(fd, left)):
+        step = max(status.st_size + 1, 4096)  # a buffer of *limit* bytes costs more than reading a small file
+        while left > 0 and (chunk := os.read(fd, min(left, step))):
             chunks.append(chunk)
             left -= len(chunk)
         return b"".join(chunks), status
