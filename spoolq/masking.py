@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Environment names whose values nobody should read over a shoulder. Compiled when used: most verbs print no `env`.
-_SECRET = r"(?i)TOKEN|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$"
+_SECRET = r"(?i)TOKEN(?!IZER)|SECRET|PASS(WORD|WD|PHRASE|$)|API_?KEY|AUTH(?!OR)|CREDENTIAL|PRIVATE|(^|_)KEY$"
 _MASK = "***"
 
 

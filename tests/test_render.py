@@ -225,7 +225,8 @@ class TestSecrets:
         assert mask({"env": {name: "value"}}) == {"env": {name: "***"}}
 
     @pytest.mark.parametrize(
-        "name", ["PATH", "CUDA_VISIBLE_DEVICES", "KEYBOARD", "MONKEY", "PASSES", "GIT_AUTHOR_NAME"]
+        "name",
+        ["PATH", "CUDA_VISIBLE_DEVICES", "KEYBOARD", "MONKEY", "PASSES", "GIT_AUTHOR_NAME", "TOKENIZERS_PARALLELISM"],
     )
     def test_others_are_not(self, name):
         assert mask({"env": {name: "value"}}) == {"env": {name: "value"}}

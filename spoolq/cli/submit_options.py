@@ -36,7 +36,9 @@ IdleTimeout = Annotated[str | None, typer.Option(metavar="DURATION", help="Limit
 After = Annotated[
     list[str] | None, typer.Option(metavar="JOB", help="Run once it has completed. Repeatable, or with commas.")
 ]
-NotBefore = Annotated[str | None, typer.Option(metavar="TIME", help="Not run before: 2026-12-24T22:00+01:00.")]
+NotBefore = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Not run before: 2026-12-24T22:00, or 2h from now.")
+]
 NumGpus = Annotated[int | None, typer.Option(min=0, max=1024, metavar="N", help="GPUs that it needs; 0: none.")]
 MinFreeMemory = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Free memory that each of its GPUs must have: 40GiB.")

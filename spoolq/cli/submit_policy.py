@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,12 +74,19 @@ def mebibytes(size: str | None) -> float | None:
 
 
 def moment(text: str | None) -> str | None:
-    """The moment of `--not-before`; one without an offset is of the local time zone."""
-    from datetime import datetime
+    """The moment of `--not-before`: one without an offset is of the local time zone, a duration counts from now."""
+    from datetime import UTC, datetime, timedelta
 
+    from spoolq.durations import parse_duration
+
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError, OverflowError):
+        return datetime.fromisoformat(text).astimezone().isoformat()
     try:
-        return None if text is None else datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
+        return (datetime.now(UTC) + timedelta(seconds=parse_duration(text))).isoformat()
+    except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no time; write 2026-12-24T22:00 or 2026-12-24T22:00+01:00", param_hint="--not-before"
+            f"{text!r} is no time; write 2026-12-24T22:00, 2026-12-24T22:00+01:00, or 2h30m from now",
+            param_hint="--not-before",
         ) from None

@@ -1,6 +1,7 @@
 """`spoolq submit`: what a job waits for, how often it runs, what it is called; several of one; and a dry run."""
 
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -35,6 +36,11 @@ class TestPolicy:
         assert (record["labels"], record["group"]) == ({"a": "b=c", "d": "e"}, "night")
         assert record["retry_on"] == ["oom", "exit:75"]
         assert datetime.fromisoformat(record["not_before"]).timestamp() == 1893456000
+
+    def test_a_time_may_be_told_from_now(self, spool):
+        # Given a job that is to run in two and a half hours, When its record is read, Then that is when
+        due = datetime.fromisoformat(Spool(spool).record(job("--not-before", "2h30m"))["not_before"])
+        assert abs(due.timestamp() - time.time() - 9000) < 60
 
     def test_parents_are_named_in_any_way_and_written_as_ids(self, spool, outside):
         one, two = job(), job()
