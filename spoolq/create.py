@@ -75,6 +75,14 @@ SETTINGS = """\
 # probe_timeout = "10s"      # then the driver counts as hung
 # settle = "30s"             # how long memory may take to come back after a job
 
+# [warm]                     # see docs/fork-server.md
+# enabled = true             # recipes with a `preload` are imported once, and forked for each job
+# idle = "5m"                # a warm parent that nobody uses ends
+# max_jobs = 200             # evaluations of one of them
+# start_timeout = "5s"       # to answer with a child; then the evaluation starts as a program
+# preload_timeout = "3m"     # for its imports
+# affinity_window = 0        # how often those behind it, for whom one is warm, may overtake a job
+
 # [benchmark]                # see docs/benchmark-run.md
 # recipe = "orchestrator"
 # grace = "2s"

@@ -62,7 +62,7 @@ class Orders:
         order = {name: limits.pop(name) for name in ("timeout", "idle_timeout", "grace") if name in limits}
         made = Order(**{
             "nonce": f"{self.count:08x}", "argv": tiny.command(text), "cwd": str(run),
-            "unset": ["HOME", "SPOOLQ_LOCK_DIR"],
+            "unset": ["HOME", *(name for name in os.environ if name.startswith("SPOOLQ_"))],
             "env": {"MINE": "m", "SPOOLQ_CLAIM": mark.partition("=")[2], **(env or {})}, "log": str(run / "log.txt"),
             "end": str(run / "end.json"), "running": str(run / "running.json"), "beat": str(run / "beat"),
             "timeout": None, "grace": 1.0, "stop_signal": signal.SIGTERM, "heartbeat": 30.0,

@@ -163,7 +163,7 @@ claim:
     :: KILLED
     fi;
     atomic { OR_KILLED; attempts++; evaluates[mine] = true };   /* attempt.open_attempt, runner._run */
-    if                                                          /* runner._follow */
+    if                                                          /* follow.Following */
     :: end_of[mine]
     :: !evaluates[mine] && !end_of[mine] -> goto idle           /* runner._replace_shim: recovers */
     :: KILLED

@@ -49,34 +49,28 @@ def command(
 
     Example: spoolq results compare 1b4e28ba 9c1d22aa
     """
+    from spoolq.cli.results_printed import without
+    from spoolq.results import chosen
+    from spoolq.scores.choice import Choice
+
     names, compare = _named(jobs or [], compare)
     if trend and plot is None:
         raise typer.BadParameter("it says how to draw: name a file with --plot", param_hint="--trend")
     store = open_store(spool)
     choice = _choice(store, label, {"group": group, "model": model, "task": task, "recipe": recipe}, since, until)
     printed_as = _form(form, csv, md, json)
-    cards = _cards(store, names, choice, limit, tell=printed_as is Form.TABLE)
+    cards = chosen(store, names, choice, limit)
     if plot is not None:
         _draw(cards, plot, trend, store)
     else:
         _print(store, cards, printed_as, None if compare else lines)
+    if printed_as is Form.TABLE:
+        without(cards, bool(names) or choice != Choice())
 
 
 def _named(jobs: list[str], compare: bool) -> tuple[list[str], bool]:
     """The jobs, and whether to compare them, as the first word may say too."""
     return (jobs[1:], True) if jobs[:1] == [_COMPARE] else (jobs, compare)
-
-
-def _cards(store: Store, names: Sequence[str], choice: Choice, limit: int | None, tell: bool) -> Sequence[Card]:
-    """The jobs that are asked for; *tell* which of them have no scores."""
-    from spoolq.cli.results_printed import without
-    from spoolq.results import chosen
-    from spoolq.scores.choice import Choice
-
-    cards = chosen(store, names, choice, limit)
-    if tell:
-        without(cards, bool(names) or choice != Choice())
-    return cards
 
 
 def _print(store: Store, cards: Sequence[Card], form: Form, lines: of.Lines | None) -> None:

@@ -60,6 +60,8 @@ def _harmless(row: Row) -> Row:
 def side_by_side(store: Store, cards: Sequence[Card], form: Form) -> None:
     """The jobs side by side: of two the differences too, paired where their samples are logged."""
     ids = list(dict.fromkeys(card.job_id for card in cards))
+    scored = list(dict.fromkeys(card.job_id for card in cards if card.metrics))
+    ids = scored if len(scored) == 2 else ids
     if len(ids) == 2:
         _two(store, cards, ids, form)
         return
@@ -99,11 +101,13 @@ def _two(store: Store, cards: Sequence[Card], ids: Sequence[str], form: Form) ->
     paired = any(line.paired for line in found)
     header = ["task", "metric", *(job[:8] for job in ids), "difference", *(_PAIRED if paired else ())]
     _print(tables.Table(header, [_line(line, paired) for line in found], 2), form, flexible=0)
-    said = render.line if form == "md" else render.talk
     if paired:
         _explain(found, form)
     for note in _notes(found, paired):
-        said(render.safe(note))
+        if form == "md":
+            render.line(render.safe(note))
+        else:
+            render.talk(render.paragraph(render.safe(note)))
 
 
 _WHOLE = ("difference", "n", "only_first", "only_second", "paired_difference", "stderr", "low", "high", "p", "reason")

@@ -383,8 +383,10 @@ def test_a_heartbeat_that_stands_still_is_told(queue, told):
     job = queue.python("import time; time.sleep(600)")
     pids = queue.started(job)
     # When all of its shim is stopped
-    family = [psutil.Process(pids["shim"]), *psutil.Process(pids["shim"]).children(recursive=True)]
-    for process in family:
+    shim = psutil.Process(pids["shim"])
+    shim.suspend()  # RACE: first, or it may start its heartbeat process after we have looked
+    family = [shim, *shim.children(recursive=True)]
+    for process in family[1:]:
         process.suspend()
     # Then that is told
     wait_for(lambda: told.rows(), what=f"a notice; {queue.said()}")

@@ -324,9 +324,14 @@ def waiting(live):
     return len(jobqueue.of(live.face).for_resources)
 
 
-def test_who_waits_has_a_resource_as_soon_as_it_is_given_back(store, far_timers, live, ask):
-    # Given a resource that is leased, and two that wait for it, one after the other
+@pytest.fixture
+def one_resource(store):
+    """A pool that is there before the server, so that its watch knows it."""
     stocked(store, count=1)
+
+
+def test_who_waits_has_a_resource_as_soon_as_it_is_given_back(store, one_resource, far_timers, live, ask):
+    # Given a resource that is leased, and two that wait for it, one after the other
     ask("POST", "/resource/a_1/acquire", worker="w", job_id="j")
     first = acquire_later(live, "first", 20)
     wait_for(lambda: waiting(live) == 1)

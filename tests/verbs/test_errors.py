@@ -79,7 +79,7 @@ class TestSettings:
         ("text", "line", "cause"),
         [
             ("# ours\npoll = \n", 2, "Invalid value"),
-            ('\n\nretrys = 3\nmax_attempts = "x"\n', 3, "there is no such setting; known are benchmark, "),
+            ('\n\nretrys = 3\nmax_attempts = "x"\n', 3, "there is no such setting; known are "),
             ('timeout = "2h"\n\n\nmax_attempts = "many"\n', 4, "`max_attempts`"),
             ('timeout = "soon"\n', 1, "'soon' is no duration; write 90, 15m, 2h30m or 7d"),
             ("[slots]\ngpu0 = 0\n", 2, "`slots.gpu0`"),

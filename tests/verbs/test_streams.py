@@ -34,6 +34,8 @@ _LINES = {
     "prune": ["prune", "--all"],
     "doctor": ["doctor"],
     "pool": ["pool", "list"],
+    "notify": ["notify", "list"],
+    "top": ["top", "--once"],
 }
 
 
@@ -255,9 +257,10 @@ class TestCompletion:
 
 def test_every_golden_file_belongs_to_a_test():
     # Given what the tests ask for
-    source = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    asked = re.findall(r"golden\(f?\"([a-z_{}]+)\"", source)
+    tests = Path(__file__).parent.parent
+    source = "".join(path.read_text() for path in (*tests.glob("verbs/test_*.py"), *tests.glob("top/test_*.py")))
+    asked = re.findall(r"(?:golden|goldens\.compare)\(f?\"([a-z_{}]+)\"", source)
     patterns = [re.compile(re.sub(r"\\{\w+\\}", r"\\w+", re.escape(name))) for name in asked]
     # Then no file is left over from a test that is gone
-    names = [path.stem for path in (Path(__file__).parent.parent / "golden").iterdir()]
+    names = [path.stem for path in (tests / "golden").iterdir()]
     assert [name for name in names if not any(pattern.fullmatch(name) for pattern in patterns)] == []
