@@ -250,7 +250,7 @@ def test_a_spool_that_one_may_only_read_is_read(pair):
 
 
 def test_two_with_scores_are_compared_beside_one_without(ended):
-    # Given all completed jobs, of which two have scores, When they are compared, Then the two are, with their difference
+    # Given all completed jobs, of which two have scores, When compared, Then the two are, with a difference
     ran = spoolq("results", "--compare")
     assert ran.lines[0].split()[-1] == "difference" and ended["plain"][:8] not in ran.lines[0]
     assert ran.lines[1].split()[-1] == "0.2500"
