@@ -49,9 +49,7 @@ def command(
 
     Example: spoolq results compare 1b4e28ba 9c1d22aa
     """
-    from spoolq.cli.results_printed import without
     from spoolq.results import chosen
-    from spoolq.scores.choice import Choice
 
     names, compare = _named(jobs or [], compare)
     if trend and plot is None:
@@ -65,12 +63,20 @@ def command(
     else:
         _print(store, cards, printed_as, None if compare else lines)
     if printed_as is Form.TABLE:
-        without(cards, bool(names) or choice != Choice())
+        _without(cards, names, choice)
 
 
 def _named(jobs: list[str], compare: bool) -> tuple[list[str], bool]:
     """The jobs, and whether to compare them, as the first word may say too."""
     return (jobs[1:], True) if jobs[:1] == [_COMPARE] else (jobs, compare)
+
+
+def _without(cards: Sequence[Card], names: Sequence[str], choice: Choice) -> None:
+    """Say last which of the jobs that were asked for have no scores: a reader may have gone by then."""
+    from spoolq.cli.results_printed import without
+    from spoolq.scores.choice import Choice
+
+    without(cards, bool(names) or choice != Choice())
 
 
 def _print(store: Store, cards: Sequence[Card], form: Form, lines: of.Lines | None) -> None:
