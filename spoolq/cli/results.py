@@ -22,26 +22,15 @@ if TYPE_CHECKING:
 _COMPARE = "compare"
 
 
+# fmt: off
 def command(
-    jobs: of.Jobs = None,
-    compare: of.Compare = False,
-    lines: of.Rows = of.Lines.SCORES,
-    label: of.Label = None,
-    group: of.Group = None,
-    model: of.Model = None,
-    task: of.Task = None,
-    recipe: of.Recipe = None,
-    since: of.Since = None,
-    until: of.Until = None,
-    limit: of.Limit = None,
-    form: of.Format = Form.TABLE,
-    csv: of.Csv = False,
-    md: of.Md = False,
-    plot: of.Plot = None,
-    trend: of.Trend = False,
-    spool: SpoolOption = None,
-    json: JsonOption = False,
+    jobs: of.Jobs = None, compare: of.Compare = False, lines: of.Rows = of.Lines.SCORES, label: of.Label = None,
+    group: of.Group = None, model: of.Model = None, task: of.Task = None, recipe: of.Recipe = None,
+    since: of.Since = None, until: of.Until = None, limit: of.Limit = None, form: of.Format = Form.TABLE,
+    csv: of.Csv = False, md: of.Md = False, plot: of.Plot = None, trend: of.Trend = False,
+    spool: SpoolOption = None, json: JsonOption = False,
 ) -> None:
+    # fmt: on
     """The scores of completed jobs.
 
     A pipe or a file gets whole lines; on a terminal they are cut to fit. Of two jobs that logged their samples,
