@@ -158,6 +158,11 @@ def test_a_value_that_does_not_fit_is_refused_with_its_range(said, field, expect
     assert str(caught.value).startswith(f"field `{field}`: ")
 
 
+def test_a_recipe_without_parameters_says_that_it_has_none():
+    with pytest.raises(RequestInvalid, match="has no such field; its request is empty"):
+        simple([]).check({"x": 1})
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "1", True])
 def test_a_float_is_a_finite_number(value):
     # Given a parameter of type float, When it is no finite number, Then it is refused; a whole number is one

@@ -60,7 +60,8 @@ def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, Any], recipe:
     for name in request:
         if name not in known:
             shown = str(name).encode("utf-8", "replace").decode()
-            raise RequestInvalid(f"field `{shown}`: {recipe} has no such field; known are {', '.join(known)}", shown)
+            fields = f"known are {', '.join(known)}" if known else "its request is empty"
+            raise RequestInvalid(f"field `{shown}`: {recipe} has no such field; {fields}", shown)
 
 
 def check_text(field: str, value: str | None) -> None:
