@@ -43,9 +43,13 @@ class Live:
         token = options.get("token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.client = httpx.Client(base_url=self.base, trust_env=False, timeout=30, headers=headers)
-        # FastAPI makes its routes at the first request, of objects that all applications of a process share: two that
-        # do so at once, each in its thread, confuse each other. A server has its process for itself.
-        self.client.get("/nowhere")
+
+    def make_routes(self) -> None:
+        """Have FastAPI make its routes, which it does at the first request, of objects that all applications of a
+        process share: two that do so at once, each in its thread, confuse each other. A server has its process for
+        itself.
+        """
+        assert self.client.get("/nowhere").status_code == 404
 
     def get(self, path: str, status: int = 200, **query: Any) -> Any:
         """The document at *path* below `/api/v1`."""

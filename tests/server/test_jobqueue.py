@@ -487,6 +487,8 @@ def test_every_job_goes_to_one_worker_of_two_servers(store, live):
     for number in range(60):
         needed(store, "a_1", str(number))
     other = Live(Store(store.root, host="host-b"), routers=ROUTERS)
+    live.make_routes()
+    other.make_routes()
     try:
         # When eight workers ask both of them at once
         def work(number):
