@@ -110,6 +110,11 @@ class OnTerminal:
         """Whether the program has the screen that is thrown away when it leaves it; pyte knows only one."""
         return self.written.rfind(b"\x1b[?1049h") > self.written.rfind(b"\x1b[?1049l")
 
+    def comes_back(self) -> bool:
+        """Whether it is as before once all that was printed has been read; no end of a program waits for that."""
+        wait_for(lambda: self.is_as_before, 10, "the terminal as it was before")
+        return True
+
     def end(self, timeout: float = 20) -> int:
         """Wait for the program's end; returns its code, negative for a signal."""
         return self.process.wait(timeout)

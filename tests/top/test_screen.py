@@ -73,7 +73,7 @@ def test_the_picture_at_80_by_24(spool_path, at_work):
         title, *rows = terminal.lines
         assert title.startswith(f"spoolq top  {str(spool_path)[:20]}") and title[-9:-5].count(":") == 1
         terminal.type("q")
-        assert terminal.end() == 0 and terminal.is_as_before
+        assert terminal.end() == 0 and terminal.comes_back()
     # Then it is what the golden file holds, from the second line on: the first has the spool's path, and the time
     goldens.compare("top", goldens.level(goldens.settled("\n".join(rows), spool_path, spool_path.parent)))
 
@@ -187,7 +187,7 @@ class TestKeys:
             wait_for(lambda: terminal.is_full_screen)
             assert psutil.Process(terminal.process.pid).children() == []
             terminal.type("q")
-            assert terminal.end() == 0 and terminal.is_as_before
+            assert terminal.end() == 0 and terminal.comes_back()
 
     def test_the_end_of_a_log_waits_for_a_key(self, store, spool_path, at_work):
         running, _ = at_work
@@ -218,7 +218,7 @@ def test_with_a_runner_the_order_and_the_end_are_those_that_were_asked_for(spool
             terminal.shows(f"{running[:8]} is asked to stop")
             terminal.shows("2 completed  0 failed  1 cancelled")
             terminal.type("q")
-            assert terminal.end() == 0 and terminal.is_as_before
+            assert terminal.end() == 0 and terminal.comes_back()
     finally:
         stop(runner)
     store = Store(spool_path)
@@ -237,14 +237,14 @@ class TestTheTerminal:
             terminal.shows("q quit")
             assert not terminal.is_as_before
             os.kill(terminal.process.pid, number)
-            assert terminal.end() == code and terminal.is_as_before
+            assert terminal.end() == code and terminal.comes_back()
 
     def test_is_as_before_when_the_spool_is_gone(self, spool_path, at_work):
         with top(spool_path) as terminal:
             terminal.shows("q quit")
             spool_path.rename(spool_path.with_name("elsewhere"))
             # Then it ends with the reason, on the terminal's own screen
-            assert terminal.end() == 5 and terminal.is_as_before
+            assert terminal.end() == 5 and terminal.comes_back()
             wait_for(lambda: b"cannot list" in terminal.written)
             assert b"Traceback" not in terminal.written
             spool_path.with_name("elsewhere").rename(spool_path)
@@ -256,7 +256,7 @@ class TestTheTerminal:
             f"from spoolq.cli import main; main(['top', '--spool', {str(spool_path)!r}])"
         )
         with OnTerminal([sys.executable, "-c", code]) as terminal:
-            assert terminal.end() == 1 and terminal.is_as_before
+            assert terminal.end() == 1 and terminal.comes_back()
             wait_for(lambda: b"ZeroDivisionError" in terminal.written)
 
     def test_is_given_back_by_ctrl_z_and_taken_again_by_fg(self, spool_path, at_work):
@@ -310,7 +310,7 @@ class TestTheTerminal:
             os.kill(process.pid, signal.SIGCONT)
             wait_for(lambda: terminal.written.count(b"\x1b[?1049h") == drawn + 1)
             terminal.type("q")
-            assert terminal.end() == 0 and terminal.is_as_before
+            assert terminal.end() == 0 and terminal.comes_back()
 
     def test_may_change_its_size(self, spool_path, at_work):
         with top(spool_path, env={"COLUMNS": "80", "LINES": "24"}) as terminal:
