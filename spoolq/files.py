@@ -252,4 +252,5 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
             left -= len(chunk)
         return b"".join(chunks), status
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # a quota, a server that is gone: of what was only read nothing is lost
+            os.close(fd)

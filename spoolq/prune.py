@@ -126,7 +126,8 @@ def _remove(store: Store, entry: Entry, dry_run: bool) -> int:
             raise FileNotFoundError(record)
         with contextlib.suppress(FileNotFoundError):
             store.disk.rename(run, aside)
-        store.disk.unlink(record)
+        if not store.disk.unlink(record) and record.name in names_in(record.parent):
+            raise OSError(errno.EIO, "the file system says that it is gone, and lists it", str(record))
     store.disk.sync_directory(record.parent)
     with contextlib.suppress(FileNotFoundError):  # no run folder; or a sweep has taken it for litter
         store.disk.remove_tree(aside)
