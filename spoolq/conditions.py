@@ -5,6 +5,7 @@ Times are the file server's, so that every host that claims from the spool says 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -28,9 +29,9 @@ class _Timed(Gate):
         """The time has gone on."""
         self._now = None
 
+    @abstractmethod
     def opens_at(self, stem: Stem, document: Mapping[str, Any]) -> datetime | None:
         """When it opens; None: it is open."""
-        raise NotImplementedError
 
     def patience(self, stem: Stem, document: Mapping[str, Any]) -> float:
         """Seconds until it opens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ class Hold:
     patience: float
 
 
-class Gate:
+class Gate(ABC):
     """One condition of a claim, asked before it, and again after it with the text that was claimed.
 
     It must be quick, must not block, and must not raise: what it cannot tell, the claim will. *document* holds the
@@ -27,12 +28,12 @@ class Gate:
     #: The envelope's keys that it is about: a job that has none of them is not asked about. Empty: every job is.
     keys: tuple[str, ...] = ()
 
-    def refresh(self) -> None:
+    def refresh(self) -> None:  # noqa: B027  most look at nothing that changes
         """A new round of questions begins: what was seen of the disk may have changed."""
 
+    @abstractmethod
     def why_not(self, stem: Stem, document: Mapping[str, Any]) -> str | None:
         """Why the job may not be claimed now, for people; None when it may."""
-        raise NotImplementedError
 
     def patience(self, stem: Stem, document: Mapping[str, Any]) -> float:  # noqa: ARG002
         """Seconds until it is worth asking again about a job that is held.
